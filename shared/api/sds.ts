@@ -1,0 +1,206 @@
+/**
+ * What SDS and MDM say to each other. The SDS calls `/internal/v1/sds/*` and `/internal/v1/pg/change` at the MDM; the MDM
+ * calls `/control/*` at the SDS. Both sign with the SDS's node key (`shared/http/`).
+ *
+ * | call at the MDM | when |
+ * | --- | --- |
+ * | POST /internal/v1/sds/register | at each start of the process, after formatting a device, and when the MDM says `registered: false` |
+ * | POST /internal/v1/sds/heartbeat | each second, and at once after a notice |
+ * | POST /internal/v1/sds/configs | when `configVersion` of a heartbeat answer differs from the one known |
+ * | POST /internal/v1/pg/change | as the replication design, section 3.2, says |
+ *
+ * | call at the SDS | meaning |
+ * | --- | --- |
+ * | POST /control/notice | something changed: beat now |
+ * | POST /control/peer_dead | the process behind a listed incarnation is gone for certain: secondaries may take over at once |
+ * | POST /control/revoke | drop handles of an older mapping generation, answer when started operations have finished |
+ *
+ * @module
+ */
+import { z } from "zod";
+import { idSchema, incarnationSchema, pgConfigSchema } from "@/shared/api/pg.ts";
+import type { DeviceId, Epoch, NodeId, PgId, SdcId, SdsId, VolumeId, VtreeId } from "@/shared/ids.ts";
+
+const count = z.number().int().nonnegative();
+
+/** What an SDS says of one copy: the row of its catalogue. */
+export const pgRowSchema = z.object({
+  pgId: idSchema<PgId>(),
+  epoch: count,
+  complete: z.boolean(),
+});
+export type PgRow = z.output<typeof pgRowSchema>;
+
+export const registeredDeviceSchema = z.object({
+  deviceId: idSchema<DeviceId>(),
+  incarnation: incarnationSchema,
+  /** The incarnation that stopped cleanly last, if the last one did (5.5). */
+  cleanFor: incarnationSchema.nullable(),
+  /** False: the device failed or its catalogue is unreadable; it never serves its data again (I22). */
+  intact: z.boolean(),
+  /** False: the start-up sync of its files failed or was skipped. */
+  synced: z.boolean(),
+  inode: count,
+  capacityBytes: count,
+  usedBytes: count,
+  pgs: z.array(pgRowSchema),
+});
+export type RegisteredDevice = z.output<typeof registeredDeviceSchema>;
+
+export const sdsRegisterCallSchema = z.object({
+  bootId: z.string().min(1),
+  hostId: z.string().min(1),
+  devices: z.array(registeredDeviceSchema),
+});
+export type SdsRegisterCall = z.output<typeof sdsRegisterCallSchema>;
+
+/** A device that the MDM gave this SDS. `new`: never registered, may be formatted. */
+export const assignedDeviceSchema = z.object({
+  deviceId: idSchema<DeviceId>(),
+  /** Folder beneath the storage root, such as `blk0`. */
+  name: z.string().regex(/^[A-Za-z0-9._-]{1,64}$/),
+  capacityBytes: count,
+  state: z.enum(["new", "active", "failed"]),
+});
+export type AssignedDevice = z.output<typeof assignedDeviceSchema>;
+
+/** Another SDS, reachable for replication. `linkKeyHex` proves this SDS to it. */
+export const peerSchema = z.object({
+  sdsId: idSchema<SdsId>(),
+  host: z.string(),
+  dataPort: z.number().int().positive(),
+  linkKeyHex: z.string(),
+  deviceIds: z.array(idSchema<DeviceId>()),
+});
+export type Peer = z.output<typeof peerSchema>;
+
+export const mappingGenerationSchema = z.object({
+  volumeId: idSchema<VolumeId>(),
+  sdcId: idSchema<SdcId>(),
+  mappingGeneration: count,
+});
+export type MappingGeneration = z.output<typeof mappingGenerationSchema>;
+
+export const tokenKeySchema = z.object({ keyId: count, keyHex: z.string() });
+export type TokenKey = z.output<typeof tokenKeySchema>;
+
+/** Answer to registration. `sdsId` is null while no operator has added this process as an SDS. */
+export const sdsRegisterAnswerSchema = z.object({
+  clusterId: z.string(),
+  mdmTerm: count,
+  mdmTimeMs: z.number(),
+  sdsId: idSchema<SdsId>().nullable(),
+  assignedDevices: z.array(assignedDeviceSchema),
+  tokenKeys: z.array(tokenKeySchema),
+  configKeyHex: z.string(),
+  mappingVersion: count,
+  mappings: z.array(mappingGenerationSchema),
+});
+export type SdsRegisterAnswer = z.output<typeof sdsRegisterAnswerSchema>;
+
+/** Progress of a join that runs at this SDS as primary. */
+export const joinReportSchema = z.object({
+  pgId: idSchema<PgId>(),
+  epoch: idSchema<Epoch>(),
+  deviceId: idSchema<DeviceId>(),
+  /** `done`: the joiner is a member. `failed`: it departed as it was; `alarm` says that the copies differed at the end. */
+  state: z.enum(["running", "done", "failed"]),
+  alarm: z.boolean(),
+  chunksCopied: count,
+  bytesCopied: count,
+  message: z.string(),
+});
+export type JoinReport = z.output<typeof joinReportSchema>;
+
+/** Operations since the process started, per volume and SDC (6.5). */
+export const ioCountsSchema = z.object({
+  volumeId: idSchema<VolumeId>(),
+  sdcId: idSchema<SdcId>(),
+  reads: count,
+  writes: count,
+  readBytes: count,
+  writtenBytes: count,
+});
+export type IoCounts = z.output<typeof ioCountsSchema>;
+
+export const sdsHeartbeatCallSchema = z.object({
+  /** Grows with each beat of this process. */
+  sequence: count,
+  configVersion: count,
+  /** Mapping generations up to this version are known and enforced here (6.4). */
+  mappingVersion: count,
+  /** True while the process stops cleanly. */
+  stopping: z.boolean(),
+  devices: z.array(z.object({
+    deviceId: idSchema<DeviceId>(),
+    incarnation: incarnationSchema,
+    failed: z.boolean(),
+    usedBytes: count,
+    capacityBytes: count,
+    /** Rows that changed since the last answered beat. */
+    rows: z.array(pgRowSchema),
+    /** Groups this device serves as primary now. */
+    servingCount: count,
+  })),
+  joins: z.array(joinReportSchema),
+  io: z.array(ioCountsSchema),
+});
+export type SdsHeartbeatCall = z.output<typeof sdsHeartbeatCallSchema>;
+
+/** A join that the MDM asks the primary for (3.8), for one epoch. */
+export const joinTaskSchema = z.object({
+  pgId: idSchema<PgId>(),
+  epoch: idSchema<Epoch>(),
+  deviceId: idSchema<DeviceId>(),
+  sdsId: idSchema<SdsId>(),
+  incarnation: incarnationSchema,
+  mode: z.enum(["delta", "full"]),
+});
+export type JoinTask = z.output<typeof joinTaskSchema>;
+
+export const sdsHeartbeatAnswerSchema = z.object({
+  mdmTerm: count,
+  mdmTimeMs: z.number(),
+  /** False: the MDM does not know this start of this process: register. */
+  registered: z.boolean(),
+  configVersion: count,
+  mappingVersion: count,
+  /** All current generations when the SDS's `mappingVersion` is behind, else empty. */
+  mappings: z.array(mappingGenerationSchema),
+  assignedDevices: z.array(assignedDeviceSchema),
+  tokenKeys: z.array(tokenKeySchema),
+  /** Every join that this SDS should be running, as primary. */
+  joinTasks: z.array(joinTaskSchema),
+});
+export type SdsHeartbeatAnswer = z.output<typeof sdsHeartbeatAnswerSchema>;
+
+export const sdsConfigsCallSchema = z.object({ sinceVersion: count });
+/** Configurations changed after `sinceVersion` of the pools in which this SDS has devices, and all its peers. */
+export const sdsConfigsAnswerSchema = z.object({
+  configVersion: count,
+  configs: z.array(pgConfigSchema),
+  peers: z.array(peerSchema),
+});
+export type SdsConfigsAnswer = z.output<typeof sdsConfigsAnswerSchema>;
+
+export const noticeCallSchema = z.object({ mdmTerm: count });
+export const peerDeadCallSchema = z.object({
+  mdmTerm: count,
+  deviceId: idSchema<DeviceId>(),
+  /** The incarnation whose process is gone. */
+  incarnation: incarnationSchema,
+});
+export type PeerDeadCall = z.output<typeof peerDeadCallSchema>;
+export const revokeCallSchema = z.object({
+  mdmTerm: count,
+  mappingVersion: count,
+  mappings: z.array(mappingGenerationSchema),
+});
+export type RevokeCall = z.output<typeof revokeCallSchema>;
+
+/** Which vTree and node a session token's volume is; also part of the token. */
+export interface VolumeLeaf {
+  readonly volumeId: VolumeId;
+  readonly vtreeId: VtreeId;
+  readonly nodeId: NodeId;
+}

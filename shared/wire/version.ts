@@ -1,0 +1,12 @@
+/**
+ * Versions of the data path. A change of bytes adds an entry that says what changed and why.
+ *
+ * | version | change |
+ * | ---: | --- |
+ * | 1 | first: frames of two lengths, header and payload; compact header of 64 bytes; JSON header for everything |
+ *
+ * @module
+ */
+
+/** Version that HELLO names. */
+export const DATA_PATH_VERSION = 1;

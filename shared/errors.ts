@@ -45,6 +45,8 @@ const CATALOG = {
   give_up: { wire: 24, http: 504, nbd: "EIO", retry: "never" },
   stale_session: { wire: 25, http: 409, nbd: "EIO", retry: "after_backoff" },
   unsupported: { wire: 26, http: 501, nbd: "ENOTSUP", retry: "never" },
+  /** The primary lost its role with the write under way: it may or may not have happened. Resend with the same opId. */
+  outcome_unknown: { wire: 27, http: 503, nbd: "EIO", retry: "after_new_map" },
   // Control plane.
   not_found: { wire: 40, http: 404, nbd: "EINVAL", retry: "never" },
   conflict: { wire: 41, http: 409, nbd: "EINVAL", retry: "never" },

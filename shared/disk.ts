@@ -34,6 +34,8 @@ export interface Disk {
   open(name: string): DiskFile;
   /** Opens or creates the SQLite database `name` in WAL mode; its `-wal` file can be opened with `open` to sync it. */
   openDatabase(name: string): DatabaseSync;
+  /** Copies the log of the open database `name` into its main file, off the event loop. One at a time per database. */
+  checkpointDatabase(name: string): Promise<void>;
   remove(name: string): void;
   /** Syncs the directory itself, after files were created or removed. */
   syncDirectory(): Promise<void>;

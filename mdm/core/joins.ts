@@ -1,0 +1,124 @@
+/**
+ * Which copy is made next, and how (replication design, sections 3.8 and 3.10): who joins a group that lacks a copy, by delta or
+ * in full, within the limits per SDS and the pace per pool.
+ *
+ * A join is for one epoch. When the epoch changes, whatever was planned is void and is decided anew.
+ *
+ * @module
+ */
+import type { PlacementDevice } from "@/mdm/core/placement.ts";
+import { replacementFor } from "@/mdm/core/placement.ts";
+import type { PgRecord } from "@/mdm/core/placement_groups.ts";
+import type { DeviceId, SdsId } from "@/shared/ids.ts";
+
+export type JoinMode = "delta" | "full";
+
+/** A device that could join, at this instant. */
+export interface JoinDevice extends PlacementDevice {
+  readonly sdsId: SdsId;
+  /** Registered, heard lately, not stopping, not failed. */
+  readonly usable: boolean;
+  /** It returned too often of late: no join before this time (MDM time, ms). */
+  readonly notBeforeMs: number;
+}
+
+/** What the choice rests on. */
+export interface JoinerFacts {
+  readonly nowMs: number;
+  readonly outAfterMs: number;
+  /** Devices of the group's pool by id. */
+  readonly devices: ReadonlyMap<DeviceId, JoinDevice>;
+  /** Copies per device now, running joins included. */
+  readonly counts: ReadonlyMap<DeviceId, number>;
+  /** True if the device reported a row for the group: it still has the copy. */
+  hasCopy(deviceId: DeviceId): boolean;
+}
+
+/** Who joins. `wait`: a copy that departed lately may come back, or nobody is there to join. */
+export type JoinerDecision =
+  | { readonly kind: "join"; readonly deviceId: DeviceId; readonly mode: JoinMode }
+  | { readonly kind: "wait"; readonly reason: "departed_may_return" | "no_device" };
+
+/** The next joiner of `pg`, which has fewer members than copies. */
+export function joinerOf(pg: PgRecord, facts: JoinerFacts): JoinerDecision {
+  const returning = pg.departed
+    .filter((row) => facts.devices.get(row.deviceId)?.usable === true)
+    .toSorted((a, b) => b.lastEpoch - a.lastEpoch);
+  const memberUnits = new Set(pg.members.map((member) => facts.devices.get(member.deviceId)?.failureUnit));
+  for (const row of returning) {
+    const device = facts.devices.get(row.deviceId)!;
+    if (device.notBeforeMs > facts.nowMs || memberUnits.has(device.failureUnit)) continue;
+    return { kind: "join", deviceId: row.deviceId, mode: facts.hasCopy(row.deviceId) ? "delta" : "full" };
+  }
+  const mayReturn = pg.departed.some((row) => facts.nowMs - row.sinceMs < facts.outAfterMs);
+  if (mayReturn) return { kind: "wait", reason: "departed_may_return" };
+  const members = pg.members.flatMap((member) => facts.devices.get(member.deviceId) ?? []);
+  // A member whose device is unknown here could share its failure unit with anybody.
+  if (members.length < pg.members.length) return { kind: "wait", reason: "no_device" };
+  const free = [...facts.devices.values()].filter((device) => device.usable && device.notBeforeMs <= facts.nowMs);
+  const chosen = replacementFor(pg.pgId, { members, devices: free, counts: facts.counts });
+  return chosen === undefined
+    ? { kind: "wait", reason: "no_device" }
+    : { kind: "join", deviceId: chosen.deviceId, mode: "full" };
+}
+
+/** How many joins one SDS takes part in, by direction and mode. */
+export interface JoinLoad {
+  readonly fullIn: number;
+  readonly fullOut: number;
+  readonly deltaIn: number;
+  readonly deltaOut: number;
+}
+export const NO_LOAD: JoinLoad = { fullIn: 0, fullOut: 0, deltaIn: 0, deltaOut: 0 };
+
+/** Most joins at a time per SDS and direction. */
+export interface JoinLimits {
+  readonly fullPerSds: number;
+  readonly deltaPerSds: number;
+}
+
+/** Running joins by SDS; grows as joins are planned. */
+export class JoinLoads {
+  readonly #loads = new Map<SdsId, JoinLoad>();
+
+  /** True if one more join from `from` to `to` stays within `limits`. */
+  admits(join: { from: SdsId; to: SdsId; mode: JoinMode }, limits: JoinLimits): boolean {
+    const from = this.#loads.get(join.from) ?? NO_LOAD;
+    const to = this.#loads.get(join.to) ?? NO_LOAD;
+    if (join.mode === "full") return from.fullOut < limits.fullPerSds && to.fullIn < limits.fullPerSds;
+    return from.deltaOut < limits.deltaPerSds && to.deltaIn < limits.deltaPerSds;
+  }
+
+  add(join: { from: SdsId; to: SdsId; mode: JoinMode }): void {
+    const from = this.#loads.get(join.from) ?? NO_LOAD;
+    this.#loads.set(
+      join.from,
+      join.mode === "full" ? { ...from, fullOut: from.fullOut + 1 } : { ...from, deltaOut: from.deltaOut + 1 },
+    );
+    const to = this.#loads.get(join.to) ?? NO_LOAD;
+    this.#loads.set(
+      join.to,
+      join.mode === "full" ? { ...to, fullIn: to.fullIn + 1 } : { ...to, deltaIn: to.deltaIn + 1 },
+    );
+  }
+}
+
+/** Returns within this time before now count as flapping, in ms. */
+export const FLAPPING_WINDOW_MS = 3_600_000;
+/** Unplanned returns that join at once. */
+export const FREE_RETURNS = 2;
+
+/**
+ * Time from which a device may join again after its unplanned departures (MDM times in ms, oldest first): the first two within an
+ * hour at once, then each doubles the wait; an hour of good conduct forgets them.
+ */
+export function joinNotBefore(
+  departuresMs: readonly number[],
+  options: { nowMs: number; backoffMinMs: number; backoffMaxMs: number },
+): number {
+  const recent = departuresMs.filter((atMs) => options.nowMs - atMs < FLAPPING_WINDOW_MS);
+  const last = recent.at(-1);
+  if (last === undefined || recent.length <= FREE_RETURNS) return 0;
+  const doublings = Math.min(recent.length - FREE_RETURNS - 1, 16);
+  return last + Math.min(options.backoffMinMs * 2 ** doublings, options.backoffMaxMs);
+}

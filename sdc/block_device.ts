@@ -48,6 +48,11 @@ export interface BlockDevice {
   readonly readOnly: boolean;
   /** Starts `request`. Never throws: errors go to `complete`. */
   submit(request: BlockRequest): void;
+  /**
+   * Whether this write_zeroes request would be done by metadata alone, without writing data anywhere. Absent: never. A
+   * layer passes it on, or leaves it out. For NBD_CMD_FLAG_FAST_ZERO, which is refused when the answer is no.
+   */
+  zeroesFast?(request: BlockRequest): boolean;
   /** The extents of the range in order, together exactly as long as it. @throws {StorageError} as reads do. */
   extents(offsetBytes: number, lengthBytes: number): Promise<readonly Extent[]>;
 }

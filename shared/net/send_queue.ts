@@ -47,6 +47,9 @@ interface Segment {
 const NO_BUFFER: PooledBuffer = new Uint8Array(0);
 const NO_VIEW = new DataView(NO_BUFFER.buffer);
 
+/** Where closed queues let their owners write to; nobody reads it. */
+let discarded: PooledBuffer | undefined;
+
 /** The outgoing side of one connection. */
 export class SendQueue {
   /** The buffer that the last `reserve` points into; other calls may replace it. */
@@ -139,7 +142,7 @@ export class SendQueue {
 
   #enqueued(byteCount: number): void {
     if (this.#closed) {
-      // Room is still given, so that callers need not ask; it is used again by whoever comes next.
+      // Room is still given, so that callers need not ask.
       this.#filledBytes = 0;
       return;
     }
@@ -205,7 +208,9 @@ export class SendQueue {
 
   #replaceBuffer(): void {
     this.#cut();
-    this.bytes = this.#options.buffers.take(SEND_BUFFER_BYTES);
+    this.bytes = this.#closed ? (discarded ??= new Uint8Array(SEND_BUFFER_BYTES)) : this.#options.buffers.take(
+      SEND_BUFFER_BYTES,
+    );
     this.view = new DataView(this.bytes.buffer);
   }
 

@@ -1,0 +1,43 @@
+import { assertEquals, assertMatch } from "@std/assert";
+import { logger, startLogging, stopLogging } from "@/shared/log.ts";
+
+function logged(options: { logLevel: "info" | "warning"; logFormat: "pretty" | "json" }, write: () => void): string[] {
+  const lines: string[] = [];
+  startLogging({ ...options, colours: false, write: (line) => lines.push(line) });
+  try {
+    write();
+  } finally {
+    stopLogging();
+  }
+  return lines;
+}
+
+Deno.test("startLogging() writes one JSON object per line with the message's values", () => {
+  const [line] = logged({ logLevel: "info", logFormat: "json" }, () => {
+    logger("sds", "links").info("Link to SDS {sdsId} is open", { sdsId: 2 });
+  });
+  const record = JSON.parse(line!);
+  assertEquals([record.level, record.message, record.logger, record.sdsId], [
+    "INFO",
+    "Link to SDS 2 is open",
+    "powerflex.sds.links",
+    2,
+  ]);
+  assertEquals(line!.endsWith("\n"), true);
+});
+
+Deno.test("startLogging() writes pretty lines for people", () => {
+  const [line] = logged(
+    { logLevel: "info", logFormat: "pretty" },
+    () => logger("mdm").warning("Pool {name} is full", { name: "p" }),
+  );
+  assertMatch(line!, /^\d\d:\d\d:\d\d\.\d{3} \[WRN\] mdm: Pool "?p"? is full\n$/);
+});
+
+Deno.test("startLogging() leaves out what is below the level", () => {
+  const lines = logged({ logLevel: "warning", logFormat: "json" }, () => {
+    logger("mdm").info("quiet");
+    logger("mdm").error("loud");
+  });
+  assertEquals(lines.map((line) => JSON.parse(line).message), ["loud"]);
+});

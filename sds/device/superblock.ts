@@ -124,6 +124,23 @@ export async function writeSuperblock(file: DiskFile, superblock: Superblock): P
   }
 }
 
+/**
+ * Leaves the mark of a failed device on both copies, as far as the disk still takes it, so that the next start refuses the device
+ * too; if even that fails, the MDM's record of it stands. `superblock` is the newest that was written or begun.
+ */
+export async function markFailed(file: DiskFile, superblock: Superblock): Promise<void> {
+  const generation = superblock.generation + 2;
+  const bytes = encodeSuperblock({ ...superblock, generation, cleanFor: undefined, failed: true });
+  for (const copy of [0, 1]) {
+    try {
+      file.writeSync(bytes, copy * SUPERBLOCK_BYTES);
+      await file.syncData();
+    } catch {
+      continue;
+    }
+  }
+}
+
 function setIncarnation(view: DataView, offset: number, incarnation: Incarnation): void {
   view.setBigUint64(offset, BigInt(incarnation.counter));
   view.setBigUint64(offset + 8, BigInt(`0x${incarnation.random}`));

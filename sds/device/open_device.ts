@@ -1,0 +1,192 @@
+/**
+ * Start of a device (replication design, section 5.5, steps 1 to 3).
+ *
+ *   1 lock the superblock, check whose device it is, raise the incarnation, clear `cleanFor`, sync
+ *   2 open the catalogue: unreadable means failed, never empty
+ *   3 after an unclean stop: check the catalogue, zero the slots that were in the reserve, sync all files; whatever the stop was,
+ *     the chunks of `dirty` regions become unverified
+ *
+ * Slots of deleted chunks stay marked and are zeroed in the background.
+ *
+ * @module
+ */
+import { setBitsOf } from "@/sds/device/bitmap.ts";
+import { Catalogue } from "@/sds/device/catalogue.ts";
+import { migrateCatalogue, SLOT_IN_RESERVE } from "@/sds/device/catalogue_schema.ts";
+import { Device, type DeviceParts } from "@/sds/device/device.ts";
+import { DevicePg } from "@/sds/device/device_pg.ts";
+import { DeviceHealth } from "@/sds/device/health.ts";
+import { IntentLog } from "@/sds/device/intent_log.ts";
+import {
+  CATALOGUE_FILE,
+  CATALOGUE_LOG_FILE,
+  CHECKSUMS_FILE,
+  DATA_FILE,
+  INTENTS_FILE,
+  SUPERBLOCK_FILE,
+} from "@/sds/device/layout.ts";
+import { DEVICE_LIMITS, type DeviceLimits } from "@/sds/device/limits.ts";
+import { SlotFiles } from "@/sds/device/slot_files.ts";
+import {
+  type DeviceIdentity,
+  markFailed,
+  readSuperblock,
+  type Superblock,
+  writeSuperblock,
+} from "@/sds/device/superblock.ts";
+import { SyncedFile } from "@/sds/device/synced_file.ts";
+import type { Clock } from "@/shared/clock.ts";
+import type { Disk, DiskFile } from "@/shared/disk.ts";
+import { StorageError } from "@/shared/errors.ts";
+import { sameIncarnation } from "@/shared/ids.ts";
+import { type Random, randomHex } from "@/shared/random.ts";
+
+/** What a device is opened with. */
+export interface OpenDeviceOptions {
+  readonly disk: Disk;
+  /** Whose device it must be. */
+  readonly identity: DeviceIdentity;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Where they differ from {@linkcode DEVICE_LIMITS}. */
+  readonly limits?: Partial<DeviceLimits>;
+}
+
+/** Marked slots that are zeroed between two commits. */
+const ZEROED_PER_COMMIT = 64;
+
+/**
+ * Opens a formatted device under a new incarnation. The caller closes it.
+ *
+ * @throws {StorageError} `not_found`: not formatted; `unavailable`: another process has it; `conflict`: another device, SDS or
+ *   cluster; `device_failed`: it failed before or now
+ */
+export async function openDevice(options: OpenDeviceOptions): Promise<Device> {
+  const { disk } = options;
+  if (!disk.exists(SUPERBLOCK_FILE)) {
+    throw new StorageError("not_found", `Cannot open ${disk.path}: it is not a device`);
+  }
+  const superblockFile = disk.open(SUPERBLOCK_FILE);
+  try {
+    if (!superblockFile.tryLock()) {
+      throw new StorageError("unavailable", `Cannot open ${disk.path}: another process uses it`);
+    }
+    const found = requireOurs(superblockFile, options);
+    const incarnation = { counter: found.incarnation.counter + 1, random: randomHex(options.random, 8) };
+    const superblock = { ...found, generation: found.generation + 1, incarnation, cleanFor: undefined };
+    await writeSuperblock(superblockFile, superblock).catch((cause) => {
+      throw startError(options, cause);
+    });
+    const wasClean = found.cleanFor !== undefined && sameIncarnation(found.cleanFor, found.incarnation);
+    return await openParts(options, { superblockFile, superblock, cleanFor: found.cleanFor, wasClean });
+  } catch (error) {
+    superblockFile.close();
+    throw error;
+  }
+}
+
+/** What the superblock gave. */
+type Start = Pick<DeviceParts, "superblockFile" | "superblock" | "cleanFor" | "wasClean">;
+
+function requireOurs(file: DiskFile, { disk, identity }: OpenDeviceOptions): Superblock {
+  const found = readSuperblock(file);
+  if ("problem" in found) {
+    throw new StorageError(found.blank ? "not_found" : "device_failed", `Cannot open ${disk.path}: ${found.problem}`);
+  }
+  for (const field of ["clusterId", "sdsId", "deviceId"] as const) {
+    if (found[field] === identity[field]) continue;
+    const difference = `its ${field} is ${found[field]} instead of ${identity[field]}`;
+    throw new StorageError("conflict", `Cannot open ${disk.path}: ${difference}`);
+  }
+  if (found.failed) {
+    throw new StorageError("device_failed", `Cannot open ${disk.path}: the device failed before and is out of use`);
+  }
+  return found;
+}
+
+/** Opens the other files and hands everything to a `Device`; closes what it opened if that fails. */
+async function openParts(options: OpenDeviceOptions, start: Start): Promise<Device> {
+  const { clock, disk } = options;
+  const health = new DeviceHealth();
+  const limits = { ...DEVICE_LIMITS, ...options.limits };
+  const open = new AsyncDisposableStack();
+  try {
+    requireFiles(disk);
+    const openFile = (name: string) => {
+      const file = disk.open(name);
+      open.defer(() => file.close());
+      return new SyncedFile(file, { name, health });
+    };
+    const database = disk.openDatabase(CATALOGUE_FILE);
+    open.defer(() => database.isOpen ? database.close() : undefined);
+    migrateCatalogue(database);
+    const data = openFile(DATA_FILE);
+    const checksums = openFile(CHECKSUMS_FILE);
+    const intentsFile = openFile(INTENTS_FILE);
+    // The log exists from the first read of the database on, and as long as a connection is open.
+    const log = openFile(CATALOGUE_LOG_FILE);
+    const catalogue = new Catalogue(database, { disk, log, health });
+    const intents = new IntentLog({ file: intentsFile, health, clearMs: limits.intentClearMs });
+    const files = new SlotFiles({ data, checksums, health });
+    const parts = { ...start, disk, clock, limits, health, files, intentsFile, intents, catalogue };
+    const pgs = await recover(parts);
+    const device = new Device(parts);
+    await device.begin(pgs);
+    open.move();
+    return device;
+  } catch (cause) {
+    await open.disposeAsync();
+    if (health.failed !== undefined) await markFailed(start.superblockFile, start.superblock);
+    throw startError(options, cause);
+  }
+}
+
+/** A file that is gone is a failed device, not an empty one. */
+function requireFiles(disk: Disk): void {
+  for (const name of [DATA_FILE, CHECKSUMS_FILE, INTENTS_FILE, CATALOGUE_FILE]) {
+    if (!disk.exists(name)) throw new Error(`${name} is missing`);
+  }
+}
+
+/** Step 3; gives the groups of which the device has a copy. */
+async function recover(parts: DeviceParts): Promise<DevicePg[]> {
+  const { catalogue, disk, files, health, intents, intentsFile, superblock, wasClean } = parts;
+  if (!wasClean) {
+    const problem = catalogue.problem(superblock.slotCount);
+    if (problem !== undefined) throw health.fail("Cannot use the catalogue", new Error(problem));
+  }
+  const pgs = catalogue.listPgs().map((row) => new DevicePg(row.pgId, row));
+  for (const pg of pgs) {
+    intents.load(pg);
+    for (const region of setBitsOf(pg.intents.dirty)) catalogue.setRegionUnverified(pg.pgId, region);
+  }
+  const highestSlot = catalogue.highestChunkSlot();
+  if (highestSlot !== undefined) files.extendTo(highestSlot + 1);
+  const slots = zeroReserve(parts);
+  catalogue.commit();
+  await disk.syncDirectory();
+  const all = [files.data, files.checksums, intentsFile, catalogue.log];
+  await Promise.all(wasClean ? all.map((file) => file.sync()) : all.map((file) => file.syncAnyway()));
+  catalogue.unmarkSlots(slots);
+  await catalogue.commitFull();
+  return pgs;
+}
+
+/** Zeroes the slots that were taken into the reserve and not used, and gives them. */
+function zeroReserve({ catalogue, files }: DeviceParts): number[] {
+  const zeroed: number[] = [];
+  for (let from = 0;;) {
+    const slots = catalogue.listMarkedSlots({ state: SLOT_IN_RESERVE, from, limit: ZEROED_PER_COMMIT });
+    for (const slot of slots) files.ensureZero(slot);
+    zeroed.push(...slots);
+    const last = slots.at(-1);
+    if (last === undefined) return zeroed;
+    from = last + 1;
+  }
+}
+
+function startError({ disk, identity }: OpenDeviceOptions, cause: unknown): StorageError {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  const message = `Cannot start device ${identity.deviceId} in ${disk.path}: ${reason}`;
+  return new StorageError("device_failed", message, { cause });
+}

@@ -1,0 +1,99 @@
+/**
+ * The tables of `mgmt.db`, as ordered steps. A step that was released is never edited: its checksum is kept, and a database
+ * that another text made is refused.
+ *
+ * @module
+ */
+import { createHash } from "node:crypto";
+import type { DatabaseSync } from "node:sqlite";
+
+/** One step. Versions are 1, 2, 3, … */
+export interface Migration {
+  readonly version: number;
+  readonly name: string;
+  readonly sql: string;
+}
+
+/** All steps. */
+export const MIGRATIONS: readonly Migration[] = [
+  {
+    version: 1,
+    name: "users, sessions, audit log, last known topology",
+    sql: `
+      CREATE TABLE users (
+        id INTEGER PRIMARY KEY,
+        name TEXT NOT NULL UNIQUE COLLATE NOCASE,
+        role TEXT NOT NULL CHECK (role IN ('admin', 'operator', 'viewer')),
+        is_active INTEGER NOT NULL DEFAULT 1,
+        password_hash TEXT NOT NULL,
+        must_change_password INTEGER NOT NULL,
+        failed_attempts INTEGER NOT NULL DEFAULT 0,
+        last_failed_at_ms INTEGER NOT NULL DEFAULT 0,
+        last_login_at_ms INTEGER,
+        created_at_ms INTEGER NOT NULL
+      ) STRICT;
+      CREATE TABLE sessions (
+        id_hash TEXT PRIMARY KEY,
+        user_id INTEGER NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+        address TEXT NOT NULL,
+        agent TEXT NOT NULL,
+        created_at_ms INTEGER NOT NULL,
+        last_used_at_ms INTEGER NOT NULL
+      ) STRICT, WITHOUT ROWID;
+      CREATE INDEX sessions_of_user ON sessions (user_id);
+      CREATE TABLE audit_logs (
+        id INTEGER PRIMARY KEY,
+        at_ms INTEGER NOT NULL,
+        user_name TEXT NOT NULL,
+        action TEXT NOT NULL,
+        address TEXT NOT NULL,
+        result TEXT NOT NULL CHECK (result IN ('ok', 'refused')),
+        detail TEXT NOT NULL
+      ) STRICT;
+      CREATE TABLE topology_cache (
+        id INTEGER PRIMARY KEY CHECK (id = 1),
+        taken_at_ms INTEGER NOT NULL,
+        overview_json TEXT NOT NULL
+      ) STRICT;
+    `,
+  },
+];
+
+/** Brings `database` to the newest version. @throws {Error} when another program's or a newer version's steps made it. */
+export function migrate(database: DatabaseSync, migrations: readonly Migration[] = MIGRATIONS): void {
+  database.exec(`
+    CREATE TABLE IF NOT EXISTS schema_migrations (
+      version INTEGER PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL
+    ) STRICT
+  `);
+  const applied = database.prepare("SELECT version, checksum FROM schema_migrations ORDER BY version").all();
+  for (const row of applied) {
+    const known = migrations.find((migration) => migration.version === row["version"]);
+    if (!known) {
+      throw new Error(`Cannot open mgmt.db: it has version ${row["version"]}, this program knows ${migrations.length}`);
+    }
+    if (row["checksum"] !== checksum(known)) {
+      throw new Error(
+        `Cannot open mgmt.db: its version ${known.version} was made by other statements than this program's`,
+      );
+    }
+  }
+  for (const migration of migrations.slice(applied.length)) apply(database, migration);
+}
+
+function apply(database: DatabaseSync, migration: Migration): void {
+  database.exec("BEGIN IMMEDIATE");
+  try {
+    database.exec(migration.sql);
+    database.prepare("INSERT INTO schema_migrations (version, name, checksum) VALUES (?, ?, ?)")
+      .run(migration.version, migration.name, checksum(migration));
+    database.exec("COMMIT");
+  } catch (error) {
+    database.exec("ROLLBACK");
+    throw error;
+  }
+}
+
+function checksum({ sql }: Migration): string {
+  return createHash("sha256").update(sql.replaceAll(/\s+/g, " ").trim()).digest("hex");
+}

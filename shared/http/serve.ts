@@ -43,20 +43,25 @@ export function serveHttp(options: ServeOptions): HttpServer {
   const streams = new AbortController();
   const connections = new AbortController();
   const bindings: ServerBindings = { stopping: streams.signal };
-  const server = listenOrExplain({ hostname, port, portSetting }, () =>
-    Deno.serve(
-      { hostname, port, signal: connections.signal, onListen: () => {} },
-      (request) => app.fetch(request, bindings),
-    ));
+  const begun = new Set<Promise<void>>();
+  const handle = (request: Request, info: Deno.ServeHandlerInfo) => {
+    if (streams.signal.aborted) return new Response(null, { status: 503, headers: { Connection: "close" } });
+    const completed = info.completed.catch(() => {}).finally(() => begun.delete(completed));
+    begun.add(completed);
+    return app.fetch(request, bindings);
+  };
+  const server = listenOrExplain(
+    { hostname, port, portSetting },
+    () => Deno.serve({ hostname, port, signal: connections.signal, onListen: () => {} }, handle),
+  );
+  // Not `server.shutdown()`: it waits without a limit, and once it waits the connections can no longer be cut.
   const stop = async () => {
     streams.abort();
-    const deadline = new AbortController();
-    const late = sleep(clock, HTTP_STOP_MS_MAX, deadline.signal).then(() => {
-      if (!deadline.signal.aborted) connections.abort();
-    });
-    await server.shutdown();
-    deadline.abort();
-    await late;
+    const finished = new AbortController();
+    const deadline = sleep(clock, HTTP_STOP_MS_MAX, finished.signal);
+    await Promise.race([Promise.all(begun), deadline]);
+    finished.abort();
+    connections.abort();
     await server.finished;
   };
   let stopped: Promise<void> | undefined;

@@ -1,0 +1,370 @@
+/**
+ * A {@linkcode Disk} in memory that keeps page cache and stable storage apart, for crash tests and the simulator.
+ *
+ * - {@linkcode MemoryDisk.crash}: the process is gone, the host is not. Handles die, operations under way never end, the page
+ *   cache stays.
+ * - {@linkcode MemoryDisk.powerLoss}: as a crash, and of every unsynced 512-byte sector some version since its last sync stays,
+ *   the older or newer length of a file, and an unsynced directory entry or none.
+ *
+ * A database is an SQLite database in memory; its `-wal` file has no content, but syncing it makes the commits durable that a
+ * power loss may undo otherwise, all or none of them. Removing a file is durable at once.
+ *
+ * @module
+ */
+import { DatabaseSync } from "node:sqlite";
+import type { Clock } from "@/shared/clock.ts";
+import type { Disk, DiskFile } from "@/shared/disk.ts";
+import { assert } from "@/shared/errors.ts";
+import type { Random } from "@/shared/random.ts";
+import { MemoryContent } from "@/tests/support/memory_content.ts";
+
+/** What a fault can strike. `read` and `write` stand for synchronous and asynchronous ones. */
+export type DiskOperation = "open" | "read" | "write" | "sync" | "truncate";
+
+/** A fault to come. */
+export interface DiskFault {
+  readonly operations: readonly DiskOperation[];
+  /** Only on this file; on any without it. */
+  readonly file?: string;
+  /** Matching operations that still succeed; 0 without it. */
+  readonly skip?: number;
+  /** Matching operations that fail; all from then on without it. */
+  readonly times?: number;
+  /** `crash`: the process ends within the operation, of which a part may be done. */
+  readonly effect: "EIO" | "ENOSPC" | "crash";
+}
+
+export interface MemoryDiskOptions {
+  readonly path?: string;
+  /** Gives asynchronous operations their time; without it they end in a microtask. */
+  readonly clock?: Clock;
+  /** How long an asynchronous operation takes; 0 without it. */
+  readonly delayMs?: () => number;
+  /** Sum of the lengths of all files at which writes get ENOSPC. */
+  readonly capacityBytes?: number;
+}
+
+interface Inode {
+  readonly number: number;
+  readonly content: MemoryContent;
+  lockedBy: object | undefined;
+}
+
+interface MemoryDatabase {
+  /** Rows as a power loss leaves them at least. */
+  stable: Uint8Array;
+  /** Committed rows while no handle is open. */
+  image: Uint8Array;
+  handle: DatabaseSync | undefined;
+}
+
+export class MemoryDisk implements Disk {
+  readonly path: string;
+  /** Operations on files so far, failed ones included. */
+  operationCount = 0;
+  readonly #options: MemoryDiskOptions;
+  readonly #files = new Map<string, Inode>();
+  readonly #databases = new Map<string, MemoryDatabase>();
+  readonly #durableNames = new Set<string>();
+  #faults: { readonly fault: DiskFault; seen: number }[] = [];
+  #inodeCount = 0;
+  /** Changed by a crash: handles of an older life are dead. */
+  #life = {};
+  #crashed = false;
+
+  constructor(options: MemoryDiskOptions = {}) {
+    this.#options = options;
+    this.path = options.path ?? "memory";
+  }
+
+  exists(name: string): boolean {
+    return this.#files.has(name) || this.#databases.has(name);
+  }
+
+  open(name: string): DiskFile {
+    this.begin("open", name);
+    let inode = this.#files.get(name);
+    if (inode === undefined) {
+      inode = { number: ++this.#inodeCount, content: new MemoryContent(), lockedBy: undefined };
+      this.#files.set(name, inode);
+    }
+    return new MemoryFile(this, { name, inode, life: this.#life });
+  }
+
+  openDatabase(name: string): DatabaseSync {
+    this.begin("open", name);
+    let database = this.#databases.get(name);
+    assert(database?.handle === undefined, `database ${name} is open once`);
+    const handle = new DatabaseSync(":memory:");
+    if (database === undefined) {
+      const image = handle.serialize();
+      this.#databases.set(name, database = { stable: image, image, handle });
+    } else {
+      handle.deserialize(database.image);
+      database.handle = handle;
+    }
+    const opened = database;
+    const close = handle.close.bind(handle);
+    handle.close = () => {
+      if (opened.handle !== handle) return;
+      opened.image = opened.stable = committedImage(handle);
+      opened.handle = undefined;
+      close();
+    };
+    return handle;
+  }
+
+  checkpointDatabase(name: string): Promise<void> {
+    return this.#syncDatabase(name);
+  }
+
+  remove(name: string): void {
+    assert(this.#databases.get(name)?.handle === undefined, `database ${name} is closed before it is removed`);
+    this.#files.delete(name);
+    this.#databases.delete(name);
+    this.#durableNames.delete(name);
+  }
+
+  async syncDirectory(): Promise<void> {
+    const names = [...this.#files.keys(), ...this.#databases.keys()];
+    await this.later();
+    for (const name of names) this.#durableNames.add(name);
+  }
+
+  freeBytes(): number | undefined {
+    const { capacityBytes } = this.#options;
+    return capacityBytes === undefined ? undefined : Math.max(0, capacityBytes - this.#usedBytes());
+  }
+
+  /** Adds a fault to come. */
+  inject(fault: DiskFault): void {
+    this.#faults.push({ fault, seen: 0 });
+  }
+
+  /** Takes back all faults. */
+  clearFaults(): void {
+    this.#faults = [];
+  }
+
+  /** Flips a bit of a file behind everybody's back. */
+  flipBit(name: string, position: { readonly positionBytes: number; readonly bit?: number }): void {
+    this.#inode(name).content.flipBit(position.positionBytes, position.bit ?? 0);
+  }
+
+  /** What the page cache holds of a file, for checks. */
+  peek(name: string, range: { readonly positionBytes: number; readonly lengthBytes: number }): Uint8Array<ArrayBuffer> {
+    const bytes = new Uint8Array(range.lengthBytes);
+    return bytes.subarray(0, this.#inode(name).content.read(bytes, range.positionBytes));
+  }
+
+  sizeOf(name: string): number {
+    return this.#inode(name).content.sizeBytes;
+  }
+
+  /** The process ends: its handles are dead, the page cache stays. Faults to come are taken back. */
+  crash(): void {
+    this.#die();
+    this.#crashed = false;
+    this.clearFaults();
+  }
+
+  /** The host loses power, whether the process crashed before or not. */
+  powerLoss(random: Random): void {
+    this.crash();
+    for (const [name, inode] of this.#files) {
+      if (!this.#durableNames.has(name) && random.fraction() < 0.5) this.#files.delete(name);
+      else inode.content.losePower(random);
+    }
+    for (const [name, database] of this.#databases) {
+      if (!this.#durableNames.has(name) && random.fraction() < 0.5) this.#databases.delete(name);
+      else if (random.fraction() < 0.5) database.image = database.stable;
+      else database.stable = database.image;
+    }
+  }
+
+  /** Counts an operation of a file and lets a fault strike. @throws {Error} with `code`, as the real disk does */
+  begin(operation: DiskOperation, name: string): void {
+    if (this.#crashed) throw diskError("EIO", `${operation} of ${name} after the crash`);
+    this.operationCount++;
+    const struck = this.#strike(operation, name);
+    if (struck === undefined) return;
+    if (struck.effect === "crash") this.#die();
+    throw diskError(struck.effect === "crash" ? "EIO" : struck.effect, `${operation} of ${name}: injected`);
+  }
+
+  /** @throws {Error} ENOSPC if a file cannot grow by so much */
+  requireSpace(name: string, growthBytes: number): void {
+    const { capacityBytes } = this.#options;
+    if (growthBytes <= 0 || capacityBytes === undefined) return;
+    if (this.#usedBytes() + growthBytes > capacityBytes) {
+      throw diskError("ENOSPC", `write of ${name}: the disk is full`);
+    }
+  }
+
+  isAlive(life: object): boolean {
+    return life === this.#life;
+  }
+
+  /** Resolves when an asynchronous operation of the current life ends; never if the process crashes before. */
+  later(): Promise<void> {
+    const { clock, delayMs } = this.#options;
+    const life = this.#life;
+    return new Promise((resolve) => {
+      const end = () => {
+        if (this.isAlive(life)) resolve();
+      };
+      if (clock === undefined) queueMicrotask(end);
+      else clock.setTimer(delayMs?.() ?? 0, end);
+    });
+  }
+
+  /** Makes the content of a file durable, and the commits of a database if it is its log. */
+  async syncFile(name: string, content: MemoryContent): Promise<void> {
+    const end = content.beginSync();
+    await Promise.all([
+      this.later(),
+      name.endsWith("-wal") ? this.#syncDatabase(name.slice(0, -"-wal".length)) : undefined,
+    ]);
+    end();
+  }
+
+  async #syncDatabase(name: string): Promise<void> {
+    const database = this.#databases.get(name);
+    if (database === undefined) return await this.later();
+    const image = database.handle?.isTransaction === true ? undefined : imageOf(database);
+    await this.later();
+    // A transaction was open at the call: wait for its end, which is in the same turn.
+    while (image === undefined && database.handle?.isTransaction === true) await Promise.resolve();
+    database.stable = image ?? imageOf(database);
+  }
+
+  #strike(operation: DiskOperation, name: string): DiskFault | undefined {
+    for (const entry of this.#faults) {
+      const { fault } = entry;
+      if (!fault.operations.includes(operation) || (fault.file !== undefined && fault.file !== name)) continue;
+      const index = entry.seen++ - (fault.skip ?? 0);
+      if (index >= 0 && index < (fault.times ?? Infinity)) return fault;
+    }
+    return undefined;
+  }
+
+  #die(): void {
+    if (this.#crashed) return;
+    this.#crashed = true;
+    this.#life = {};
+    for (const inode of this.#files.values()) inode.lockedBy = undefined;
+    for (const database of this.#databases.values()) {
+      if (database.handle === undefined) continue;
+      database.image = committedImage(database.handle);
+      DatabaseSync.prototype.close.call(database.handle);
+      database.handle = undefined;
+    }
+  }
+
+  #usedBytes(): number {
+    let bytes = 0;
+    for (const { content } of this.#files.values()) bytes += content.sizeBytes;
+    return bytes;
+  }
+
+  #inode(name: string): Inode {
+    const inode = this.#files.get(name);
+    assert(inode !== undefined, `file ${name} exists`);
+    return inode;
+  }
+}
+
+class MemoryFile implements DiskFile {
+  readonly #disk: MemoryDisk;
+  readonly #name: string;
+  readonly #inode: Inode;
+  readonly #life: object;
+  #closed = false;
+
+  constructor(disk: MemoryDisk, options: { readonly name: string; readonly inode: Inode; readonly life: object }) {
+    this.#disk = disk;
+    this.#name = options.name;
+    this.#inode = options.inode;
+    this.#life = options.life;
+  }
+
+  readSync(into: Uint8Array, positionBytes: number): number {
+    this.#begin("read");
+    return this.#inode.content.read(into, positionBytes);
+  }
+
+  writeSync(bytes: Uint8Array, positionBytes: number): void {
+    const { content } = this.#inode;
+    const wasOpen = !this.#closed && this.#disk.isAlive(this.#life);
+    try {
+      this.#begin("write");
+    } catch (error) {
+      // A process that dies within a write has written some of it.
+      const diedNow = wasOpen && !this.#disk.isAlive(this.#life);
+      if (diedNow) content.write(bytes.subarray(0, Math.floor(bytes.length / 1024) * 512), positionBytes);
+      throw error;
+    }
+    this.#disk.requireSpace(this.#name, positionBytes + bytes.length - content.sizeBytes);
+    content.write(bytes, positionBytes);
+  }
+
+  async read(into: Uint8Array, positionBytes: number): Promise<number> {
+    this.#begin("read");
+    await this.#disk.later();
+    return this.#inode.content.read(into, positionBytes);
+  }
+
+  async syncData(): Promise<void> {
+    this.#begin("sync");
+    await this.#disk.syncFile(this.#name, this.#inode.content);
+  }
+
+  sizeBytes(): number {
+    this.#requireOpen();
+    return this.#inode.content.sizeBytes;
+  }
+
+  truncate(sizeBytes: number): void {
+    this.#begin("truncate");
+    this.#inode.content.truncate(sizeBytes);
+  }
+
+  inode(): number {
+    return this.#inode.number;
+  }
+
+  tryLock(): boolean {
+    this.#requireOpen();
+    if (this.#inode.lockedBy !== undefined && this.#inode.lockedBy !== this) return false;
+    this.#inode.lockedBy = this;
+    return true;
+  }
+
+  close(): void {
+    this.#closed = true;
+    if (this.#inode.lockedBy === this) this.#inode.lockedBy = undefined;
+  }
+
+  #begin(operation: DiskOperation): void {
+    this.#requireOpen();
+    this.#disk.begin(operation, this.#name);
+  }
+
+  #requireOpen(): void {
+    if (this.#closed || !this.#disk.isAlive(this.#life)) throw diskError("EBADF", `${this.#name} is closed`);
+  }
+}
+
+function imageOf(database: MemoryDatabase): Uint8Array {
+  return database.handle?.serialize() ?? database.image;
+}
+
+/** Rows without those of a transaction that is open, which ends. */
+function committedImage(handle: DatabaseSync): Uint8Array {
+  if (handle.isTransaction) handle.exec("ROLLBACK");
+  return handle.serialize();
+}
+
+function diskError(code: string, what: string): Error {
+  return Object.assign(new Error(`${code}: ${what}`), { code });
+}

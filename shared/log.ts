@@ -69,5 +69,10 @@ const encoder = new TextEncoder();
 
 function writeToStandardError(line: string): void {
   const bytes = encoder.encode(line);
-  for (let written = 0; written < bytes.length;) written += Deno.stderr.writeSync(bytes.subarray(written));
+  try {
+    for (let written = 0; written < bytes.length;) written += Deno.stderr.writeSync(bytes.subarray(written));
+  } catch (error) {
+    // Whoever read the log is gone; the process still has data to sync.
+    if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+  }
 }

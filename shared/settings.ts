@@ -39,6 +39,8 @@ export interface CommonSettings {
   readonly hostId: string | undefined;
   readonly logLevel: "trace" | "debug" | "info" | "warning" | "error";
   readonly logFormat: "pretty" | "json";
+  /** The process stops when its standard input ends, and does not heed SIGINT. */
+  readonly stopWithStdin: boolean;
   readonly times: Times;
 }
 
@@ -261,6 +263,7 @@ function commonOf(reading: Reading, bind: NamedHost): CommonSettings {
     hostId: common.hostId,
     logLevel: common.logLevel,
     logFormat: common.logFormat,
+    stopWithStdin: common.stopWithStdin === "on",
     times,
   };
 }

@@ -103,6 +103,11 @@ const COMMON_SETTINGS = {
     fallback: "pretty",
     words: ["pretty", "json"],
   }),
+  stopWithStdin: choice("POWERFLEX_STOP_WITH_STDIN", {
+    about: "`on` stops the process when its standard input ends, and leaves Ctrl-C to whoever holds the other end.",
+    fallback: "off",
+    words: ["off", "on"],
+  }),
   ioMode: choice("POWERFLEX_IO_MODE", {
     about: "Kept for compatibility: data always travels over the network path, whichever is chosen.",
     fallback: "network_prefer_local",

@@ -1,0 +1,198 @@
+/**
+ * The mirror oracle: records every request of the workload with its begin and end, and says at the end of a run whether each
+ * block of each volume behaved as a linearizable register.
+ *
+ * A write that failed, or whose client died, may have taken effect or not. It can still do so until a later request of the same
+ * client for that block, begun after the failure, takes effect (lanes and sessions promise that, replication design 3.6).
+ *
+ * @module
+ */
+import { BLOCK_BYTES } from "@/shared/constants.ts";
+import { assert } from "@/shared/errors.ts";
+import { type BlockOperation, SECTORS_PER_BLOCK, unexplained } from "@/tests/sim/linearizability.ts";
+import { SECTOR_BYTES, writerOf } from "@/tests/sim/stamps.ts";
+
+assert(SECTORS_PER_BLOCK * SECTOR_BYTES === BLOCK_BYTES, "a block of the oracle is a block of the cluster");
+
+/** Problems that are told in full. */
+const PROBLEMS_MAX = 20;
+/** Operations of a block that are shown around one that nothing explains. */
+const SHOWN_AROUND = 12;
+
+/** Stands for bytes that no write wrote there. */
+const UNKNOWN_WRITER = -1;
+
+/** A request that begins. Ranges are whole sectors. */
+export interface OracleRequest {
+  readonly kind: "read" | "write" | "zero" | "trim";
+  readonly volumeId: number;
+  /** Who asks; requests of one client are ordered by its range locks. */
+  readonly client: string;
+  readonly offsetBytes: number;
+  readonly lengthBytes: number;
+  /** Number of the write in its stamps; unique. Also for reads, for messages. */
+  readonly number: number;
+}
+
+/** A request under way. */
+export interface OpenRequest {
+  readonly request: OracleRequest;
+  readonly beginTick: number;
+}
+
+interface BlockHistory {
+  readonly volumeId: number;
+  readonly blockIndex: number;
+  readonly operations: BlockOperation[];
+  /** Writes of unknown outcome, with when that was known. */
+  readonly loose: { readonly client: string; readonly sinceTick: number; readonly operation: BlockOperation }[];
+}
+
+/** The oracle of one run. */
+export class Oracle {
+  readonly #blocks = new Map<string, BlockHistory>();
+  readonly #problems: string[] = [];
+  #tick = 0;
+
+  /** A request is handed to the device. */
+  begin(request: OracleRequest): OpenRequest {
+    return { request, beginTick: ++this.#tick };
+  }
+
+  /** It was answered with success. `data` is what a read returned. */
+  succeeded(open: OpenRequest, data: Uint8Array | undefined): void {
+    const tick = ++this.#tick;
+    const { request } = open;
+    const read = request.kind === "read" && data !== undefined ? this.#writersOf(request, data) : undefined;
+    for (const piece of blocksOf(request)) {
+      const block = this.#block(request.volumeId, piece.blockIndex);
+      const values = read?.slice(piece.sectorAt, piece.sectorAt + piece.sectorCount) ?? piece.values;
+      const kind = request.kind === "read" ? "read" : "write";
+      const closes = closedBy(block, { client: request.client, beginTick: open.beginTick, endTick: tick });
+      block.operations.push({ ...named(open), ...piece, kind, values, endTick: tick, optional: false, closes });
+    }
+  }
+
+  /** It failed, or its client died: a read says nothing, a write may have happened. */
+  failed(open: OpenRequest): void {
+    const tick = ++this.#tick;
+    const { request } = open;
+    if (request.kind === "read") return;
+    for (const piece of blocksOf(request)) {
+      const block = this.#block(request.volumeId, piece.blockIndex);
+      const operation = {
+        ...named(open),
+        ...piece,
+        kind: "write" as const,
+        endTick: Infinity,
+        optional: true,
+        closes: [],
+      };
+      block.operations.push(operation);
+      block.loose.push({ client: request.client, sinceTick: tick, operation });
+    }
+  }
+
+  /** Everything that nothing explains. */
+  problems(): string[] {
+    const found = [...this.#problems];
+    for (const block of this.#blocks.values()) {
+      const failure = unexplained(block.operations);
+      if (failure === undefined) continue;
+      const possible = failure.possible.map((content) => `[${content}]`).join(" or ");
+      found.push(
+        `volume ${block.volumeId} block ${block.blockIndex}: ${
+          described(failure.operation)
+        } is not explained; before it: ` +
+          `${possible}\n${historyAround(block.operations, failure.operation)}`,
+      );
+      if (found.length >= PROBLEMS_MAX) break;
+    }
+    return found;
+  }
+
+  #writersOf(request: OracleRequest, data: Uint8Array): number[] {
+    const writers: number[] = [];
+    let problem: string | undefined;
+    for (let at = 0; at < request.lengthBytes; at += SECTOR_BYTES) {
+      const writer = writerOf(data, at, request);
+      if (typeof writer === "string") problem ??= writer;
+      writers.push(typeof writer === "string" ? UNKNOWN_WRITER : writer);
+    }
+    if (problem !== undefined && this.#problems.length < PROBLEMS_MAX) {
+      this.#problems.push(`read ${request.number} of ${request.client}: ${problem}`);
+    }
+    return writers;
+  }
+
+  #block(volumeId: number, blockIndex: number): BlockHistory {
+    const key = `${volumeId}/${blockIndex}`;
+    let block = this.#blocks.get(key);
+    if (block === undefined) this.#blocks.set(key, block = { volumeId, blockIndex, operations: [], loose: [] });
+    return block;
+  }
+}
+
+interface Piece {
+  readonly blockIndex: number;
+  readonly firstSector: number;
+  /** First sector of the piece within the request. */
+  readonly sectorAt: number;
+  readonly sectorCount: number;
+  readonly values: number[];
+}
+
+/** The blocks that a request touches. A trim leaves blocks alone that it covers in part. */
+function blocksOf(request: OracleRequest): Piece[] {
+  const pieces: Piece[] = [];
+  const firstSector = request.offsetBytes / SECTOR_BYTES;
+  const endSector = firstSector + request.lengthBytes / SECTOR_BYTES;
+  for (let sector = firstSector; sector < endSector;) {
+    const blockIndex = Math.floor(sector / SECTORS_PER_BLOCK);
+    const end = Math.min(endSector, (blockIndex + 1) * SECTORS_PER_BLOCK);
+    const sectorCount = end - sector;
+    const value = request.kind === "write" ? request.number : 0;
+    if (request.kind !== "trim" || sectorCount === SECTORS_PER_BLOCK) {
+      pieces.push({
+        blockIndex,
+        firstSector: sector - blockIndex * SECTORS_PER_BLOCK,
+        sectorAt: sector - firstSector,
+        sectorCount,
+        values: new Array<number>(sectorCount).fill(value),
+      });
+    }
+    sector = end;
+  }
+  return pieces;
+}
+
+function named(open: OpenRequest): { readonly name: string; readonly beginTick: number } {
+  const { kind, number, client } = open.request;
+  return { name: `${kind} ${number} of ${client}`, beginTick: open.beginTick };
+}
+
+/** The loose writes that a request of the same client ends: those it began after, and that no earlier request has ended. */
+function closedBy(
+  block: BlockHistory,
+  by: { readonly client: string; readonly beginTick: number; readonly endTick: number },
+): BlockOperation[] {
+  const closed: BlockOperation[] = [];
+  for (const { client, sinceTick, operation } of block.loose) {
+    if (client !== by.client || sinceTick > by.beginTick || operation.endTick < by.beginTick) continue;
+    closed.push(operation);
+    // Half a tick later, so that the request which ends it is looked at first.
+    if (operation.endTick === Infinity) operation.endTick = by.endTick + 0.5;
+  }
+  return closed;
+}
+
+function described(operation: BlockOperation): string {
+  const sectors = `sectors ${operation.firstSector}..${operation.firstSector + operation.values.length - 1}`;
+  const interval = `${operation.beginTick}..${operation.endTick}${operation.optional ? ", may not have happened" : ""}`;
+  return `${operation.name} (${sectors} = [${operation.values}], ticks ${interval})`;
+}
+
+function historyAround(operations: readonly BlockOperation[], failed: BlockOperation): string {
+  const before = operations.filter((operation) => operation.beginTick <= failed.endTick);
+  return before.slice(-SHOWN_AROUND).map((operation) => `    ${described(operation)}`).join("\n");
+}

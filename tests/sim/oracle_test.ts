@@ -1,0 +1,192 @@
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { Oracle, type OracleRequest } from "@/tests/sim/oracle.ts";
+import { SeededRandom } from "@/tests/sim/seeded_random.ts";
+import { fillStamped, SECTOR_BYTES, writerOf } from "@/tests/sim/stamps.ts";
+
+let requestCount = 0;
+
+function request(kind: OracleRequest["kind"], options: Partial<OracleRequest> = {}): OracleRequest {
+  return { kind, volumeId: 1, client: "sdc-1", offsetBytes: 0, lengthBytes: 4096, number: ++requestCount, ...options };
+}
+
+/** Bytes as if each sector of the block had been written by `writers` in turn (one for all, or one per sector). */
+function bytesOf(writers: readonly number[], place = { volumeId: 1, offsetBytes: 0 }): Uint8Array {
+  const bytes = new Uint8Array(8 * SECTOR_BYTES);
+  for (let sector = 0; sector < 8; sector++) {
+    const writer = writers[sector] ?? writers[0]!;
+    const at = sector * SECTOR_BYTES;
+    if (writer === 0) continue;
+    fillStamped(bytes.subarray(at, at + SECTOR_BYTES), { ...place, offsetBytes: place.offsetBytes + at, writer });
+  }
+  return bytes;
+}
+
+/** A write, whole, done. */
+function write(oracle: Oracle, options: Partial<OracleRequest> = {}): number {
+  const open = oracle.begin(request("write", options));
+  oracle.succeeded(open, undefined);
+  return open.request.number;
+}
+
+function read(oracle: Oracle, writers: readonly number[], options: Partial<OracleRequest> = {}): void {
+  oracle.succeeded(oracle.begin(request("read", options)), bytesOf(writers));
+}
+
+Deno.test("writerOf() names the writer of a sector and tells misplaced, torn and invented bytes", () => {
+  const place = { volumeId: 3, offsetBytes: 8192 };
+  const bytes = new Uint8Array(1024);
+  fillStamped(bytes, { ...place, writer: 77 });
+  assertEquals([writerOf(bytes, 0, place), writerOf(bytes, 512, place)], [77, 77]);
+  assertEquals(writerOf(new Uint8Array(512), 0, place), 0);
+  assertStringIncludes(String(writerOf(bytes, 0, { ...place, offsetBytes: 0 })), "holds sector 16");
+  const torn = bytes.slice();
+  torn[300]! ^= 1;
+  assertStringIncludes(String(writerOf(torn, 0, place)), "torn");
+  torn[0] = 0;
+  assertStringIncludes(String(writerOf(torn, 0, place)), "nobody wrote");
+});
+
+Deno.test("Oracle accepts what some order of overlapping requests explains", () => {
+  const oracle = new Oracle();
+  read(oracle, [0]);
+  const first = write(oracle);
+  const second = oracle.begin(request("write"));
+  const third = oracle.begin(request("write", { offsetBytes: 1024, lengthBytes: 1024 }));
+  read(oracle, [first]);
+  read(oracle, [first, first, third.request.number, third.request.number, first, first, first, first]);
+  read(oracle, [second.request.number]);
+  oracle.succeeded(third, undefined);
+  oracle.succeeded(second, undefined);
+  read(oracle, [second.request.number]);
+  const trim = oracle.begin(request("trim", { offsetBytes: 512 }));
+  oracle.succeeded(trim, undefined);
+  read(oracle, [second.request.number]);
+  oracle.succeeded(oracle.begin(request("zero", { offsetBytes: 512, lengthBytes: 512 })), undefined);
+  read(oracle, [second.request.number, 0, ...new Array<number>(6).fill(second.request.number)]);
+  assertEquals(oracle.problems(), []);
+});
+
+Deno.test("Oracle catches wrong histories", async (t) => {
+  const caught = (name: string, tell: (oracle: Oracle) => void, includes = "is not explained") =>
+    t.step(name, () => {
+      const oracle = new Oracle();
+      tell(oracle);
+      const problems = oracle.problems();
+      assertStringIncludes(problems[0] ?? "nothing is caught", includes);
+    });
+  await caught("a lost write", (oracle) => {
+    write(oracle);
+    read(oracle, [0]);
+  });
+  await caught("an old value after a newer one", (oracle) => {
+    const old = write(oracle);
+    write(oracle);
+    read(oracle, [old]);
+  });
+  await caught("a value that goes back while the write still runs", (oracle) => {
+    const old = write(oracle);
+    const running = oracle.begin(request("write"));
+    read(oracle, [running.request.number]);
+    read(oracle, [old]);
+    oracle.succeeded(running, undefined);
+  });
+  await caught("a read that mixes two writes of the whole block", (oracle) => {
+    const one = write(oracle);
+    const two = write(oracle);
+    read(oracle, [one, two, two, two, two, two, two, two]);
+  });
+  await caught("a partial write that took its neighbours back in time", (oracle) => {
+    const old = write(oracle);
+    write(oracle);
+    const partial = write(oracle, { lengthBytes: 512 });
+    read(oracle, [partial, old, old, old, old, old, old, old]);
+  });
+  await caught("bytes of another place", (oracle) => {
+    const writer = write(oracle);
+    oracle.succeeded(oracle.begin(request("read")), bytesOf([writer], { volumeId: 1, offsetBytes: 4096 }));
+  }, "holds sector 8");
+  await caught("a write that was trimmed and comes back", (oracle) => {
+    const writer = write(oracle);
+    oracle.succeeded(oracle.begin(request("trim")), undefined);
+    read(oracle, [writer]);
+  });
+});
+
+Deno.test("Oracle lets an unresolved write happen, or not, until the client's next request for the block", async (t) => {
+  const withLostWrite = () => {
+    const oracle = new Oracle();
+    const before = write(oracle);
+    const lost = oracle.begin(request("write"));
+    oracle.failed(lost);
+    return { oracle, before, lost: lost.request.number };
+  };
+  await t.step("it happened", () => {
+    const { oracle, lost } = withLostWrite();
+    read(oracle, [lost]);
+    read(oracle, [lost]);
+    assertEquals(oracle.problems(), []);
+  });
+  await t.step("it did not", () => {
+    const { oracle, before } = withLostWrite();
+    read(oracle, [before]);
+    read(oracle, [before]);
+    assertEquals(oracle.problems(), []);
+  });
+  await t.step("it surfaces after the client has read the block since: caught", () => {
+    const { oracle, before, lost } = withLostWrite();
+    read(oracle, [before]);
+    read(oracle, [lost]);
+    assertEquals(oracle.problems().length, 1);
+  });
+  await t.step("a read beside it does not hide that it happened", () => {
+    const { oracle, before, lost } = withLostWrite();
+    const partial = oracle.begin(request("write", { lengthBytes: 512 }));
+    oracle.succeeded(partial, undefined);
+    read(oracle, [partial.request.number, ...new Array<number>(7).fill(lost)]);
+    assert(before !== lost);
+    assertEquals(oracle.problems(), []);
+  });
+  await t.step("another client does not settle it", () => {
+    const { oracle, before, lost } = withLostWrite();
+    read(oracle, [before], { client: "sdc-2" });
+    read(oracle, [lost]);
+    assertEquals(oracle.problems(), []);
+  });
+});
+
+/** A register that really is one, with random intervals around each effect; `spoil` breaks some reads. */
+function randomHistory(seed: number, spoil: boolean): Oracle {
+  const random = new SeededRandom(`oracle-${seed}`);
+  const oracle = new Oracle();
+  const content = new Array<number>(8).fill(0);
+  const older: number[][] = [[...content]];
+  const open: { finish(): void }[] = [];
+  for (let step = 0; step < 60; step++) {
+    if (open.length > 3 || (open.length > 0 && random.chance(0.5))) {
+      open.splice(random.integer(0, open.length - 1), 1)[0]!.finish();
+      continue;
+    }
+    const firstSector = random.integer(0, 7);
+    const range = { offsetBytes: firstSector * 512, lengthBytes: 512 * random.integer(1, 8 - firstSector) };
+    const isWrite = random.chance(0.5);
+    const started = oracle.begin(request(isWrite ? "write" : "read", isWrite ? range : {}));
+    if (isWrite) {
+      content.fill(started.request.number, firstSector, firstSector + range.lengthBytes / 512);
+      older.push([...content]);
+    }
+    const seen = spoil && random.chance(0.3) ? random.pick(older.slice(0, -4).concat([older[0]!])) : content;
+    const data = isWrite ? undefined : bytesOf(seen);
+    open.push({ finish: () => oracle.succeeded(started, data) });
+  }
+  for (const { finish } of open) finish();
+  return oracle;
+}
+
+Deno.test("Oracle accepts random histories of a real register and catches those with stale reads", () => {
+  let caught = 0;
+  for (let seed = 0; seed < 100; seed++) {
+    assertEquals(randomHistory(seed, false).problems(), [], `seed ${seed}`);
+    if (randomHistory(seed, true).problems().length > 0) caught++;
+  }
+  assert(caught > 90, `${caught} of 100 spoilt histories are caught`);
+});

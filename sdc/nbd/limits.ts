@@ -19,8 +19,6 @@ export interface NbdLimits {
   readonly handshakeMs: number;
   /** For the last replies to leave before a connection is closed, in milliseconds. */
   readonly drainMs: number;
-  /** Pause after a listener failed to accept, such as without free file descriptors, in milliseconds. */
-  readonly acceptRetryMs: number;
 }
 
 /** The defaults. */
@@ -30,7 +28,6 @@ export const NBD_LIMITS: NbdLimits = {
   bytesInFlightMax: 64 * 1024 * 1024,
   handshakeMs: 30_000,
   drainMs: 5_000,
-  acceptRetryMs: 1_000,
 };
 
 assert(

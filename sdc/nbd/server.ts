@@ -9,7 +9,8 @@ import type { NbdExports } from "@/sdc/nbd/exports.ts";
 import { NBD_LIMITS, type NbdLimits } from "@/sdc/nbd/limits.ts";
 import type { IoTotals } from "@/sdc/nbd/transmission.ts";
 import type { BufferPool } from "@/shared/buffers.ts";
-import { type Clock, sleep } from "@/shared/clock.ts";
+import type { Clock } from "@/shared/clock.ts";
+import { acceptConnections } from "@/shared/net/accept_loop.ts";
 import type { Connection, Listener } from "@/shared/transport.ts";
 
 export type { IoTotals, NbdConnectionStatus, NbdExports };
@@ -39,7 +40,6 @@ export interface NbdServer extends AsyncDisposable {
 
 /** Starts serving. */
 export function serveNbd(options: NbdServerOptions): NbdServer {
-  const { clock } = options;
   const limits: NbdLimits = { ...NBD_LIMITS, ...options.limits };
   const report = options.report ?? (() => {});
   const totals: IoTotals = { readCount: 0, writeCount: 0, readBytes: 0, writtenBytes: 0, errorCount: 0 };
@@ -61,19 +61,6 @@ export function serveNbd(options: NbdServerOptions): NbdServer {
     running.set(client, ended);
   }
 
-  async function acceptAll(listener: Listener): Promise<void> {
-    while (!closing.signal.aborted) {
-      try {
-        const connection = await listener.accept();
-        if (connection === null) return;
-        start(connection);
-      } catch (error) {
-        report(`Cannot accept an NBD client: ${error instanceof Error ? error.message : error}`);
-        await sleep(clock, limits.acceptRetryMs, closing.signal);
-      }
-    }
-  }
-
   async function stop(clients: readonly NbdConnection[]): Promise<void> {
     await Promise.all(clients.map(async (client) => {
       await client.stop();
@@ -81,7 +68,14 @@ export function serveNbd(options: NbdServerOptions): NbdServer {
     }));
   }
 
-  const accepting = options.listeners.map(acceptAll);
+  const accepting = options.listeners.map((listener) =>
+    acceptConnections(listener, {
+      clock: options.clock,
+      signal: closing.signal,
+      onConnection: start,
+      onError: (error) => report(`Cannot accept an NBD client: ${error instanceof Error ? error.message : error}`),
+    })
+  );
   async function close(): Promise<void> {
     closing.abort();
     for (const listener of options.listeners) listener.close();

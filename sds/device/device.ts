@@ -15,7 +15,8 @@
  */
 import { BlockIo, type BlockRead, type BlockWrite, type ReadCallback } from "@/sds/device/block_io.ts";
 import type { Catalogue, CommitCallback } from "@/sds/device/catalogue.ts";
-import { Chunk, ChunkCache, type ChunkId } from "@/sds/device/chunk.ts";
+import type { Chunk, ChunkId } from "@/sds/device/chunk.ts";
+import { ChunkStore } from "@/sds/device/chunk_store.ts";
 import { DevicePg } from "@/sds/device/device_pg.ts";
 import { DeviceSync } from "@/sds/device/device_sync.ts";
 import type { DeviceHealth } from "@/sds/device/health.ts";
@@ -29,7 +30,6 @@ import { type DeviceIdentity, markFailed, type Superblock, writeSuperblock } fro
 import type { SyncedFile } from "@/sds/device/synced_file.ts";
 import { Turns } from "@/sds/device/turns.ts";
 import type { Clock } from "@/shared/clock.ts";
-import { CHUNKS_PER_VOLUME_MAX } from "@/shared/constants.ts";
 import type { Disk, DiskFile } from "@/shared/disk.ts";
 import { assert, type ErrorCode, type StorageError } from "@/shared/errors.ts";
 import type { DeviceId, Incarnation, PgId } from "@/shared/ids.ts";
@@ -73,12 +73,10 @@ export class Device {
   readonly #parts: DeviceParts;
   readonly #pgs = new Map<PgId, DevicePg>();
   readonly #turns: Turns;
-  readonly #cache: ChunkCache;
   readonly #sync: DeviceSync;
   readonly #slots: SlotPool;
   readonly #blocks: BlockIo;
-  readonly #accepting = new Map<Chunk, Promise<void>>();
-  #chunkCount = 0;
+  readonly #chunks: ChunkStore;
   #failureMark: Promise<void> | undefined;
 
   constructor(parts: DeviceParts) {
@@ -103,11 +101,7 @@ export class Device {
       backgroundMs: limits.backgroundSyncMs,
       timeoutMs: limits.syncTimeoutMs,
     });
-    this.#cache = new ChunkCache({
-      chunksMax: limits.cachedChunksMax,
-      beforeEvict: (chunk) => sync.writePage(chunk),
-    });
-    this.#slots = new SlotPool({
+    const slots = this.#slots = new SlotPool({
       slotCount: superblock.slotCount,
       reserveCount: limits.slotReserveCount,
       disk,
@@ -118,7 +112,7 @@ export class Device {
       sync: () => sync.sync(),
       noteDirty: () => sync.noteDirty(),
     });
-    this.#blocks = new BlockIo({
+    const blocks = this.#blocks = new BlockIo({
       files,
       health,
       clock,
@@ -128,6 +122,8 @@ export class Device {
         sync.noteDirty();
       },
     });
+    const chunksMax = limits.cachedChunksMax;
+    this.#chunks = new ChunkStore({ chunksMax, catalogue, files, health, slots, sync, blocks });
     health.onFailed(() => {
       turns.stop();
       this.#failureMark = markFailed(parts.superblockFile, superblock);
@@ -152,10 +148,10 @@ export class Device {
   totals(): DeviceTotals {
     return {
       capacityBytes: this.#parts.superblock.slotCount * SLOT_BYTES,
-      usedBytes: this.#chunkCount * SLOT_BYTES,
+      usedBytes: this.#chunks.count * SLOT_BYTES,
       freeSlotCount: this.#slots.freeCount,
       dirtyBytes: this.#parts.files.dirtyBytes,
-      cachedChunkCount: this.#cache.size,
+      cachedChunkCount: this.#chunks.cachedCount,
     };
   }
 
@@ -198,14 +194,9 @@ export class Device {
 
   /** Deletes the copy (I18: only on the MDM's order, or to be replaced in a join). None of its operations runs. */
   dropPg(pg: DevicePg): void {
-    const { catalogue, intents } = this.#parts;
-    catalogue.deletePg(pg.pgId);
-    for (const chunk of [...pg.chunks.values()]) this.#forget(chunk);
-    intents.forget(pg);
+    this.#chunks.deletePg(pg);
+    this.#parts.intents.forget(pg);
     this.#pgs.delete(pg.pgId);
-    this.#chunkCount -= pg.chunkCount;
-    this.#sync.noteDirty();
-    this.#slots.zeroFreed();
   }
 
   // Transactions of the catalogue.
@@ -231,25 +222,12 @@ export class Device {
 
   /** The chunk of a key ({@linkcode chunkKey}), or undefined if none is stored. @throws {StorageError} device_failed */
   chunk(pg: DevicePg, key: number): Chunk | undefined {
-    return this.#cache.get(pg, key) ?? this.#load(pg, key);
+    return this.#chunks.get(pg, key);
   }
 
   /** Stores a chunk of zeros, never written; undefined if no slot is at hand: then ask {@linkcode Device.whenSlotReady}. */
   createChunk(pg: DevicePg, id: ChunkId): Chunk | undefined {
-    const { catalogue, health } = this.#parts;
-    health.requireIntact();
-    assert(pg.hasIntent(id.region), "I7: a chunk is stored only while its region's intent is durable");
-    const slot = this.#slots.take();
-    if (slot === undefined) return undefined;
-    const unverified = false;
-    const chunk = new Chunk(pg, { id, slot, unverified });
-    const { vtreeId, nodeId, chunkIndex, region } = id;
-    catalogue.insertChunk(pg.pgId, { vtreeId, nodeId, chunkIndex, region, slot, unverified });
-    pg.noteKey(id, 1);
-    this.#chunkCount++;
-    this.#cache.add(chunk);
-    this.#sync.noteDirty();
-    return chunk;
+    return this.#chunks.create(pg, id);
   }
 
   /** Calls back when `createChunk` may be tried again, or with `pool_full` or `device_failed`. */
@@ -264,27 +242,17 @@ export class Device {
 
   /** Deletes a chunk; its slot is zeroed in the background, after the deletion is durable and nobody has the chunk pinned. */
   deleteChunk(chunk: Chunk): void {
-    assert(chunk.cached, "a chunk is deleted once");
-    const { pg } = chunk;
-    this.#parts.catalogue.deleteChunk(pg.pgId, chunk);
-    this.#forget(chunk);
-    if (chunk.unverified) pg.noteUnverified(chunk.region, -1);
-    pg.noteKey(chunk, -1);
-    this.#chunkCount--;
-    this.#sync.noteDirty();
-    this.#slots.zeroFreed();
+    this.#chunks.delete(chunk);
   }
 
   /** Chunks stored of one region, by key: for joins. */
   listChunks(pg: DevicePg, region: number): ChunkId[] {
-    return this.#parts.catalogue.listRegion(pg.pgId, region);
+    return this.#chunks.listRegion(pg, region);
   }
 
   /** Up to `limit` chunks stored of a group with keys above `afterKey` (-1 to begin), by key. */
   listPgChunks(pg: DevicePg, page: { readonly afterKey: number; readonly limit: number }): ChunkId[] {
-    const nodeId = Math.floor(page.afterKey / CHUNKS_PER_VOLUME_MAX);
-    const after = { nodeId, chunkIndex: page.afterKey - nodeId * CHUNKS_PER_VOLUME_MAX };
-    return this.#parts.catalogue.listPg(pg.pgId, { after, limit: page.limit });
+    return this.#chunks.listPg(pg, page);
   }
 
   // Blocks.
@@ -316,37 +284,17 @@ export class Device {
    * @throws {StorageError} device_failed, or {Error} from the disk
    */
   acceptUnverified(chunk: Chunk): Promise<void> {
-    if (!chunk.unverified) return Promise.resolve();
-    let running = this.#accepting.get(chunk);
-    if (running === undefined) {
-      chunk.pin();
-      running = this.#blocks.recompute(chunk).then(() => this.markVerified(chunk)).finally(() => {
-        chunk.unpin();
-        this.#accepting.delete(chunk);
-      });
-      this.#accepting.set(chunk, running);
-    }
-    return running;
+    return this.#chunks.accept(chunk);
   }
 
   /** Notes that every block of a chunk was written or zeroed since the start, so its checksums hold again. */
   markVerified(chunk: Chunk): void {
-    if (!chunk.unverified || !chunk.cached) return;
-    this.#parts.catalogue.setVerified(chunk.pg.pgId, chunk);
-    chunk.unverified = false;
-    chunk.pg.noteUnverified(chunk.region, -1);
+    this.#chunks.markVerified(chunk);
   }
 
-  /** Unverified chunks of a group. */
-  unverifiedCount(pg: DevicePg): number {
-    let count = 0;
-    for (const regionCount of pg.unverifiedCounts.values()) count += regionCount;
-    return count;
-  }
-
-  /** Up to `limit` unverified chunks of a region. */
-  listUnverified(pg: DevicePg, region: number): ChunkId[] {
-    return this.#parts.catalogue.listRegion(pg.pgId, region).filter((row) => row.unverified);
+  /** Up to `limit` unverified chunks of a group; none when all its checksums hold. */
+  listUnverified(pg: DevicePg, limit: number): ChunkId[] {
+    return this.#chunks.listUnverified(pg, limit);
   }
 
   // Write intents.
@@ -401,17 +349,8 @@ export class Device {
    * @throws {StorageError} device_failed
    */
   async begin(pgs: Iterable<DevicePg>): Promise<void> {
-    const { catalogue } = this.#parts;
     for (const pg of pgs) this.#pgs.set(pg.pgId, pg);
-    for (const row of catalogue.everyChunk()) {
-      const pg = this.#pgs.get(row.pgId);
-      assert(pg !== undefined, `group ${row.pgId} of a chunk is known`);
-      pg.noteKey(row, 1);
-      if (row.unverified) pg.noteUnverified(row.region, 1);
-      this.#slots.noteUsed(row.slot);
-      this.#chunkCount++;
-    }
-    for (const slot of catalogue.everyMarkedSlot()) this.#slots.noteUsed(slot);
+    this.#chunks.fill(this.#pgs);
     await this.#slots.refill();
     this.#parts.health.requireIntact();
     this.#slots.zeroFreed();
@@ -427,7 +366,7 @@ export class Device {
     this.#turns.stop();
     await this.#sync.close();
     await this.#slots.settled();
-    await Promise.allSettled(this.#accepting.values());
+    await this.#chunks.settled();
     await intents.settled();
     try {
       if (options.clean && health.failed === undefined) await this.#writeClean();
@@ -451,26 +390,6 @@ export class Device {
     health.requireIntact();
     const { generation, incarnation } = superblock;
     await writeSuperblock(superblockFile, { ...superblock, generation: generation + 1, cleanFor: incarnation });
-  }
-
-  #load(pg: DevicePg, key: number): Chunk | undefined {
-    const { catalogue, files, health } = this.#parts;
-    const nodeId = Math.floor(key / CHUNKS_PER_VOLUME_MAX);
-    const row = catalogue.getChunk(pg.pgId, { nodeId, chunkIndex: key - nodeId * CHUNKS_PER_VOLUME_MAX });
-    if (row === undefined) return undefined;
-    const chunk = new Chunk(pg, { id: row, slot: row.slot, unverified: row.unverified });
-    try {
-      files.readPage(row.slot, chunk.page);
-    } catch (cause) {
-      throw health.fail(`Cannot read checksums of slot ${row.slot}`, cause);
-    }
-    this.#cache.add(chunk);
-    return chunk;
-  }
-
-  #forget(chunk: Chunk): void {
-    this.#cache.remove(chunk);
-    this.#slots.noteDeleted(chunk);
   }
 
   #durable(ask: (callback: IntentCallback) => void): Promise<void> {

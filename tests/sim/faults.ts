@@ -1,0 +1,205 @@
+/**
+ * What goes wrong in a run, drawn from the seed before it starts: a plan as data, and the hands that carry it out.
+ *
+ * @module
+ */
+import { unreachable } from "@/shared/errors.ts";
+import type { SimProcess, World } from "@/tests/sim/process.ts";
+import type { SeededRandom } from "@/tests/sim/seeded_random.ts";
+
+/** Names of the processes of a cluster, by role. */
+export interface Cast {
+  readonly mdm: string;
+  readonly sdss: readonly string[];
+  readonly sdcs: readonly string[];
+}
+
+/** One fault: it begins at `atMs` of true time and is over `lastsMs` later. */
+export type Fault =
+  & { readonly atMs: number; readonly lastsMs: number }
+  & (
+    /** The processes are killed, `hostDown`: with their hosts; they start again when it is over. */
+    | { readonly kind: "kill"; readonly names: readonly string[]; readonly hostDown: boolean }
+    | { readonly kind: "pause"; readonly names: readonly string[] }
+    /** No packet gets from the first to the second host. */
+    | { readonly kind: "cut"; readonly paths: readonly (readonly [string, string])[] }
+    /** Connections between the two hosts break, again and again. */
+    | { readonly kind: "reset"; readonly pair: readonly [string, string]; readonly everyMs: number }
+    /** Calls over HTTP are broken with this chance, before or after they took effect. */
+    | { readonly kind: "http_loss"; readonly chance: number }
+    | { readonly kind: "wall_jump"; readonly name: string; readonly byMs: number }
+  );
+
+const KIND_WEIGHTS = {
+  kill_sds: 30,
+  kill_mdm: 8,
+  kill_sdc: 8,
+  kill_all_sds: 5,
+  kill_everything: 3,
+  pause: 14,
+  cut: 18,
+  isolate: 6,
+  reset: 12,
+  http_loss: 8,
+  wall_jump: 4,
+} as const;
+
+/** Faults of one run. */
+export const FAULTS_MAX = 5;
+
+/** Draws the faults of a run; they begin between `fromMs` and `toMs`. */
+export function faultPlan(
+  random: SeededRandom,
+  options: { readonly cast: Cast; fromMs: number; toMs: number },
+): Fault[] {
+  const count = random.integer(1, FAULTS_MAX);
+  const plan = Array.from({ length: count }, () => nextFault(random, options));
+  return plan.sort((a, b) => a.atMs - b.atMs);
+}
+
+function nextFault(random: SeededRandom, options: { readonly cast: Cast; fromMs: number; toMs: number }): Fault {
+  const { cast } = options;
+  const atMs = random.between(options.fromMs, options.toMs);
+  const all = [cast.mdm, ...cast.sdss, ...cast.sdcs];
+  const kill = (names: readonly string[]): Fault => ({
+    kind: "kill",
+    names,
+    hostDown: random.chance(0.3),
+    atMs,
+    lastsMs: random.pick([random.between(50, 1_500), random.between(1_000, 12_000)]),
+  });
+  const kind = random.weighted(KIND_WEIGHTS);
+  switch (kind) {
+    case "kill_sds":
+      return kill([random.pick(cast.sdss)]);
+    case "kill_mdm":
+      return kill([cast.mdm]);
+    case "kill_sdc":
+      return kill([random.pick(cast.sdcs)]);
+    case "kill_all_sds":
+      return kill(cast.sdss);
+    case "kill_everything":
+      return kill(all);
+    case "pause":
+      return { kind: "pause", names: [random.pick(all)], atMs, lastsMs: random.between(100, 9_000) };
+    case "cut":
+      return { kind: "cut", paths: cutBetween(random, all), atMs, lastsMs: random.between(100, 12_000) };
+    case "isolate":
+      return { kind: "cut", paths: cutFromAll(random, { cast, all }), atMs, lastsMs: random.between(500, 15_000) };
+    case "reset": {
+      const [a, b] = twoOf(random, all);
+      return {
+        kind: "reset",
+        pair: [a, b],
+        everyMs: random.between(20, 800),
+        atMs,
+        lastsMs: random.between(50, 4_000),
+      };
+    }
+    case "http_loss":
+      return { kind: "http_loss", chance: random.between(0.05, 0.6), atMs, lastsMs: random.between(500, 10_000) };
+    case "wall_jump":
+      return { kind: "wall_jump", name: random.pick(all), byMs: random.between(-1e7, 1e7), atMs, lastsMs: 0 };
+    default:
+      return unreachable(kind);
+  }
+}
+
+function twoOf(random: SeededRandom, names: readonly string[]): [string, string] {
+  const first = random.pick(names);
+  return [first, random.pick(names.filter((name) => name !== first))];
+}
+
+/** One way or both. */
+function cutBetween(random: SeededRandom, names: readonly string[]): (readonly [string, string])[] {
+  const [a, b] = twoOf(random, names);
+  return random.chance(0.5) ? [[a, b]] : [[a, b], [b, a]];
+}
+
+/** An SDS loses everybody, or everybody but the SDCs. */
+function cutFromAll(random: SeededRandom, options: { readonly cast: Cast; readonly all: readonly string[] }) {
+  const name = random.pick(options.cast.sdss);
+  const keepsClients = random.chance(0.5);
+  const others = options.all.filter((other) => other !== name && !(keepsClients && options.cast.sdcs.includes(other)));
+  return others.flatMap((other): (readonly [string, string])[] => [[name, other], [other, name]]);
+}
+
+/** What carries faults out. */
+export interface FaultHands {
+  readonly world: World;
+  process(name: string): SimProcess;
+  /** Kills and tells those who must know. */
+  kill(name: string, options: { readonly hostDown: boolean }): void;
+  restart(name: string): void;
+}
+
+/** Schedules every fault of `plan`, and its end. Kills of a process that is down already only prolong nothing. */
+export function schedule(plan: readonly Fault[], hands: FaultHands): void {
+  const { time } = hands.world;
+  for (const fault of plan) {
+    time.after(Math.max(0, fault.atMs - time.nowMs), () => {
+      begin(fault, hands);
+      time.after(fault.lastsMs, () => end(fault, hands));
+    });
+  }
+}
+
+/** True time at which the last fault is over. */
+export function endOf(plan: readonly Fault[]): number {
+  return plan.reduce((latest, fault) => Math.max(latest, fault.atMs + fault.lastsMs), 0);
+}
+
+function begin(fault: Fault, hands: FaultHands): void {
+  const { wire, http, time, sockets } = hands.world;
+  if (fault.kind !== "kill" && fault.kind !== "pause") wire.log.note(`fault begins: ${JSON.stringify(fault)}`);
+  switch (fault.kind) {
+    case "kill":
+      for (const name of fault.names) hands.kill(name, fault);
+      return;
+    case "pause":
+      for (const name of fault.names) hands.process(name).pause();
+      return;
+    case "cut":
+      for (const [from, to] of fault.paths) wire.cut(from, to);
+      return;
+    case "reset": {
+      const endMs = time.nowMs + fault.lastsMs;
+      const again = () => {
+        sockets.resetBetween(...fault.pair);
+        if (time.nowMs + fault.everyMs < endMs) time.after(fault.everyMs, again);
+      };
+      return again();
+    }
+    case "http_loss":
+      http.lossChance = fault.chance;
+      return;
+    case "wall_jump":
+      return hands.process(fault.name).hostClock.jumpWall(fault.byMs);
+    default:
+      return unreachable(fault);
+  }
+}
+
+function end(fault: Fault, hands: FaultHands): void {
+  const { wire, http } = hands.world;
+  if (fault.kind === "cut" || fault.kind === "http_loss") wire.log.note(`fault ends: ${JSON.stringify(fault)}`);
+  switch (fault.kind) {
+    case "kill":
+      for (const name of fault.names) if (!hands.process(name).running) hands.restart(name);
+      return;
+    case "pause":
+      for (const name of fault.names) hands.process(name).resume();
+      return;
+    case "cut":
+      for (const [from, to] of fault.paths) wire.heal(from, to);
+      return;
+    case "http_loss":
+      http.lossChance = 0;
+      return;
+    case "reset":
+    case "wall_jump":
+      return;
+    default:
+      return unreachable(fault);
+  }
+}

@@ -1,0 +1,206 @@
+/**
+ * Requests of one application against one volume, under the seed: mostly small and on few blocks, so that they overlap,
+ * sometimes long and across chunks. Every request goes through the oracle.
+ *
+ * @module
+ */
+import type { BlockDevice, BlockOperation } from "@/sdc/block_device.ts";
+import { BLOCK_BYTES, CHUNK_BYTES } from "@/shared/constants.ts";
+import type { ErrorCode } from "@/shared/errors.ts";
+import type { EventLog } from "@/tests/sim/event_log.ts";
+import type { OpenRequest, Oracle, OracleRequest } from "@/tests/sim/oracle.ts";
+import type { SeededRandom } from "@/tests/sim/seeded_random.ts";
+import { fillStamped, SECTOR_BYTES } from "@/tests/sim/stamps.ts";
+import type { VirtualTime } from "@/tests/sim/virtual_time.ts";
+
+/** How often each operation is asked for, relative to the others. */
+const OPERATION_WEIGHTS = { read: 40, write: 42, trim: 4, write_zeroes: 5, flush: 9 } as const;
+const FORCE_UNIT_ACCESS_CHANCE = 0.08;
+/** Kinds of ranges: within a block, some blocks, or far beyond a fragment. */
+const RANGE_WEIGHTS = { part: 35, blocks: 60, long: 5 } as const;
+const LONG_BYTES_MAX = 192 * 1024;
+/** Requests of one application at a time. */
+const IN_FLIGHT_MAX = 6;
+/** Time between two requests, in ms. */
+const GAP_MS = { min: 1, max: 120 } as const;
+/** First blocks of these many places in the volume are used over and over. */
+const HOT_PLACE_COUNT = 10;
+const HOT_BLOCKS = 4;
+
+/** What an application works with. */
+export interface WorkloadOptions {
+  readonly time: VirtualTime;
+  readonly random: SeededRandom;
+  readonly log: EventLog;
+  readonly oracle: Oracle;
+  /** Name of the client, for the oracle. */
+  readonly client: string;
+  readonly volumeId: number;
+  readonly sizeBytes: number;
+  /** Requests to send in all. */
+  readonly requestCount: number;
+  /** The device as long as its SDC runs; a new object after each restart. */
+  device(): BlockDevice | undefined;
+  /** Gives the number of a request, unique in the run. */
+  nextNumber(): number;
+}
+
+interface Running {
+  readonly device: BlockDevice;
+  readonly open: OpenRequest | undefined;
+  readonly name: string;
+}
+
+/** One application. */
+export class Workload {
+  readonly #options: WorkloadOptions;
+  readonly #running = new Set<Running>();
+  readonly #hotOffsets: number[];
+  #sentCount = 0;
+  #answeredCount = 0;
+  /** Requests that were answered with an error, which the design does not allow while its SDC lives. */
+  readonly failures: string[] = [];
+
+  constructor(options: WorkloadOptions) {
+    this.#options = options;
+    const { random, sizeBytes } = options;
+    this.#hotOffsets = Array.from({ length: HOT_PLACE_COUNT }, (_, index) => {
+      const chunk = random.integer(0, sizeBytes / CHUNK_BYTES - 1) * CHUNK_BYTES;
+      if (index % 3 === 0 && chunk > 0) return chunk - 2 * BLOCK_BYTES; // across a chunk border
+      return chunk + random.integer(0, CHUNK_BYTES / BLOCK_BYTES - HOT_BLOCKS) * BLOCK_BYTES;
+    });
+  }
+
+  /** Begins to send. */
+  start(): void {
+    this.#schedule();
+  }
+
+  /** True when all requests were sent and answered, or lost with their SDC. */
+  get finished(): boolean {
+    return this.#sentCount >= this.#options.requestCount && this.#running.size === 0;
+  }
+
+  get answeredCount(): number {
+    return this.#answeredCount;
+  }
+
+  /** Requests without an answer, for a report. */
+  unanswered(): string[] {
+    return [...this.#running].map((running) => running.name);
+  }
+
+  /** The SDC died: nobody will answer what it was asked. */
+  deviceLost(): void {
+    for (const running of this.#running) {
+      if (running.open !== undefined) this.#options.oracle.failed(running.open);
+    }
+    this.#running.clear();
+  }
+
+  /** Reads the whole of the places that were used, piece by piece; the oracle compares. Resolves when done. */
+  async readEverything(): Promise<void> {
+    const pieceBytes = 16 * BLOCK_BYTES;
+    for (let offsetBytes = 0; offsetBytes < this.#options.sizeBytes; offsetBytes += pieceBytes) {
+      const lengthBytes = Math.min(pieceBytes, this.#options.sizeBytes - offsetBytes);
+      await new Promise<void>((resolve) => {
+        this.#submit({ operation: "read", offsetBytes, lengthBytes, forceUnitAccess: false, noHole: false }, resolve);
+      });
+    }
+  }
+
+  #schedule(): void {
+    const { random, time, requestCount } = this.#options;
+    if (this.#sentCount >= requestCount) return;
+    time.after(random.between(GAP_MS.min, GAP_MS.max), () => {
+      if (this.#running.size < IN_FLIGHT_MAX && this.#options.device() !== undefined) {
+        this.#sentCount++;
+        this.#submit(this.#nextRequest(), () => {});
+      }
+      this.#schedule();
+    });
+  }
+
+  #nextRequest(): Wanted {
+    const { random } = this.#options;
+    const operation: BlockOperation = random.weighted(OPERATION_WEIGHTS);
+    const changes = operation !== "read" && operation !== "flush";
+    return {
+      operation,
+      ...(operation === "flush" ? { offsetBytes: 0, lengthBytes: 0 } : this.#nextRange()),
+      forceUnitAccess: changes && random.chance(FORCE_UNIT_ACCESS_CHANCE),
+      noHole: operation === "write_zeroes" && random.chance(0.5),
+    };
+  }
+
+  #nextRange(): { offsetBytes: number; lengthBytes: number } {
+    const { random, sizeBytes } = this.#options;
+    const blockAt = random.pick(this.#hotOffsets) + random.integer(0, HOT_BLOCKS - 1) * BLOCK_BYTES;
+    switch (random.weighted(RANGE_WEIGHTS)) {
+      case "part": {
+        const firstSector = random.integer(0, 7);
+        const offsetBytes = blockAt + firstSector * SECTOR_BYTES;
+        return { offsetBytes, lengthBytes: SECTOR_BYTES * random.integer(1, 8) };
+      }
+      case "blocks":
+        return { offsetBytes: blockAt, lengthBytes: BLOCK_BYTES * random.integer(1, 3) };
+      default: {
+        const lengthBytes = SECTOR_BYTES * random.integer(1, LONG_BYTES_MAX / SECTOR_BYTES);
+        const offsetBytes = Math.min(blockAt + SECTOR_BYTES * random.integer(0, 7), sizeBytes - lengthBytes);
+        return { offsetBytes, lengthBytes };
+      }
+    }
+  }
+
+  #submit(wanted: Wanted, onDone: () => void): void {
+    const { oracle, log, client, volumeId } = this.#options;
+    const device = this.#options.device();
+    if (device === undefined) return onDone();
+    const number = this.#options.nextNumber();
+    const place = { volumeId, offsetBytes: wanted.offsetBytes, lengthBytes: wanted.lengthBytes };
+    const data = new Uint8Array(wanted.operation === "read" || wanted.operation === "write" ? wanted.lengthBytes : 0);
+    if (wanted.operation === "write") fillStamped(data, { ...place, writer: number });
+    const kind = oracleKind(wanted.operation);
+    const open = kind && oracle.begin({ ...place, kind, client, number });
+    const name = `${client} ${wanted.operation} ${number} at ${wanted.offsetBytes}+${wanted.lengthBytes}`;
+    const running: Running = { device, open, name };
+    this.#running.add(running);
+    log.note(`${name}${wanted.forceUnitAccess ? " FUA" : ""} begins`);
+    device.submit({
+      ...wanted,
+      data,
+      complete: (error) => {
+        if (!this.#running.delete(running)) {
+          if (device === this.#options.device()) this.failures.push(`${name} was answered twice`);
+          return;
+        }
+        this.#answered(running, { error, data });
+        onDone();
+      },
+    });
+  }
+
+  #answered(running: Running, answer: { readonly error: ErrorCode | undefined; readonly data: Uint8Array }): void {
+    const { oracle, log } = this.#options;
+    const { open, name } = running;
+    log.note(`${name} ends ${answer.error ?? "ok"}`);
+    this.#answeredCount++;
+    if (answer.error !== undefined) {
+      this.failures.push(`${name} failed: ${answer.error}`);
+      if (open !== undefined) oracle.failed(open);
+    } else if (open !== undefined) oracle.succeeded(open, answer.data);
+  }
+}
+
+interface Wanted {
+  readonly operation: BlockOperation;
+  readonly offsetBytes: number;
+  readonly lengthBytes: number;
+  readonly forceUnitAccess: boolean;
+  readonly noHole: boolean;
+}
+
+function oracleKind(operation: BlockOperation): OracleRequest["kind"] | undefined {
+  if (operation === "write_zeroes") return "zero";
+  return operation === "flush" || operation === "cache" ? undefined : operation;
+}

@@ -35,6 +35,8 @@ export interface HttpServer extends AsyncDisposable {
 /** What `serveHttp` hands to the application beside the request. */
 interface ServerBindings {
   readonly stopping: AbortSignal;
+  /** Address of the caller, without its port. */
+  readonly remoteAddress: string;
 }
 
 /** Starts to serve. @throws {SettingsError} when the port is taken or not permitted, naming the setting to change. */
@@ -42,12 +44,12 @@ export function serveHttp(options: ServeOptions): HttpServer {
   const { app, hostname, port, portSetting, clock = systemClock } = options;
   const streams = new AbortController();
   const connections = new AbortController();
-  const bindings: ServerBindings = { stopping: streams.signal };
   const begun = new Set<Promise<void>>();
   const handle = (request: Request, info: Deno.ServeHandlerInfo) => {
     if (streams.signal.aborted) return new Response(null, { status: 503, headers: { Connection: "close" } });
     const completed = info.completed.catch(() => {}).finally(() => begun.delete(completed));
     begun.add(completed);
+    const bindings: ServerBindings = { stopping: streams.signal, remoteAddress: hostOf(info.remoteAddr) };
     return app.fetch(request, bindings);
   };
   const server = listenOrExplain(
@@ -82,6 +84,16 @@ export function stoppingSignal(c: Context): AbortSignal {
 }
 
 const NEVER = new AbortController();
+
+/** Address of who called, without the port; empty where there is none (a unix socket, `app.request` in tests). */
+export function remoteAddressOf(c: Context): string {
+  const { remoteAddress } = (c.env ?? {}) as Partial<ServerBindings>; // what serveHttp passed, or nothing in tests
+  return remoteAddress ?? "";
+}
+
+function hostOf(address: Deno.Addr): string {
+  return "hostname" in address ? address.hostname : "";
+}
 
 /** Runs `listen`; a taken or forbidden port becomes a sentence that names it and the setting. For every kind of listener. */
 export function listenOrExplain<Listener>(

@@ -2,7 +2,7 @@ import { assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { Hono } from "hono";
 import { streamSSE } from "hono/streaming";
 import { type Clock, systemClock } from "@/shared/clock.ts";
-import { listenOrExplain, serveHttp, stoppingSignal } from "@/shared/http/serve.ts";
+import { listenOrExplain, remoteAddressOf, serveHttp, stoppingSignal } from "@/shared/http/serve.ts";
 import { SettingsError } from "@/shared/settings.ts";
 
 const PLACE = { hostname: "127.0.0.1", port: 0, portSetting: "POWERFLEX_MDM_API_PORT" };
@@ -15,6 +15,13 @@ Deno.test("serveHttp() serves on the port it says and frees it on stop", async (
   await server.stop();
   await using again = serveHttp({ app, ...PLACE, port: server.port });
   assertEquals(again.port, server.port);
+});
+
+Deno.test("remoteAddressOf() tells who called, and nothing without a server", async () => {
+  const app = new Hono().get("/", (c) => c.text(remoteAddressOf(c)));
+  await using server = serveHttp({ app, ...PLACE });
+  assertEquals(await (await fetch(server.url)).text(), "127.0.0.1");
+  assertEquals(await (await app.request("/")).text(), "");
 });
 
 Deno.test("serveHttp() ends open event streams when it stops", async () => {

@@ -42,6 +42,8 @@ export interface MemoryDiskOptions {
   readonly delayMs?: () => number;
   /** Sum of the lengths of all files at which writes get ENOSPC. */
   readonly capacityBytes?: number;
+  /** An injected crash struck: the caller ends the process that uses the disk, within this call. */
+  readonly onCrash?: () => void;
 }
 
 interface Inode {
@@ -136,6 +138,11 @@ export class MemoryDisk implements Disk {
     return capacityBytes === undefined ? undefined : Math.max(0, capacityBytes - this.#usedBytes());
   }
 
+  /** True from an injected crash until `crash` or `powerLoss` lets the next process in. */
+  get hasCrashed(): boolean {
+    return this.#crashed;
+  }
+
   /** Adds a fault to come. */
   inject(fault: DiskFault): void {
     this.#faults.push({ fault, seen: 0 });
@@ -188,7 +195,10 @@ export class MemoryDisk implements Disk {
     this.operationCount++;
     const struck = this.#strike(operation, name);
     if (struck === undefined) return;
-    if (struck.effect === "crash") this.#die();
+    if (struck.effect === "crash") {
+      this.#die();
+      this.#options.onCrash?.();
+    }
     throw diskError(struck.effect === "crash" ? "EIO" : struck.effect, `${operation} of ${name}: injected`);
   }
 

@@ -19,7 +19,7 @@
  */
 import { z } from "zod";
 import { idSchema, incarnationSchema, pgConfigSchema } from "@/shared/api/pg.ts";
-import type { DeviceId, Epoch, NodeId, PgId, SdcId, SdsId, VolumeId, VtreeId } from "@/shared/ids.ts";
+import type { DeviceId, Epoch, NodeId, PgId, PoolId, SdcId, SdsId, VolumeId, VtreeId } from "@/shared/ids.ts";
 
 const count = z.number().int().nonnegative();
 
@@ -144,7 +144,13 @@ export const sdsHeartbeatCallSchema = z.object({
   })),
   joins: z.array(joinReportSchema),
   io: z.array(ioCountsSchema),
+  /** Groups, led from here, that hold nothing more of a node which the MDM asked to delete. */
+  deletedNodes: z.array(z.object({ nodeId: idSchema<NodeId>(), pgIds: z.array(idSchema<PgId>()) })).default([]),
+  /** Chunks of each node in the groups led from here: what volumes use. */
+  nodeUsage: z.array(z.object({ nodeId: idSchema<NodeId>(), chunkCount: count })).default([]),
 });
+/** As it is sent: what has a default may be left out. */
+export type SdsHeartbeatMessage = z.input<typeof sdsHeartbeatCallSchema>;
 export type SdsHeartbeatCall = z.output<typeof sdsHeartbeatCallSchema>;
 
 /** A join that the MDM asks the primary for (3.8), for one epoch. */
@@ -171,6 +177,15 @@ export const sdsHeartbeatAnswerSchema = z.object({
   tokenKeys: z.array(tokenKeySchema),
   /** Every join that this SDS should be running, as primary. */
   joinTasks: z.array(joinTaskSchema),
+  /**
+   * Nodes of deleted volumes that groups led from this SDS may still hold: delete their chunks by replicated writes (7.3), then
+   * report the groups in `deletedNodes`. Named until every group was reported.
+   */
+  nodeDeletions: z.array(z.object({
+    vtreeId: idSchema<VtreeId>(),
+    nodeId: idSchema<NodeId>(),
+    poolId: idSchema<PoolId>(),
+  })).default([]),
 });
 export type SdsHeartbeatAnswer = z.output<typeof sdsHeartbeatAnswerSchema>;
 

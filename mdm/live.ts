@@ -1,0 +1,162 @@
+/**
+ * What the MDM knows only while it runs: who was heard when, what SDSs reported of their copies, running joins, IO counters. All
+ * of it comes back by itself after a restart, because every SDS registers again with an MDM that does not know it.
+ *
+ * Times are of the monotonic clock, but for `departuresMs`.
+ *
+ * @module
+ */
+import type { IoCounters } from "@/shared/api/overview.ts";
+import type { PgRow } from "@/shared/api/sds.ts";
+import {
+  type ComponentId,
+  type DeviceId,
+  type Incarnation,
+  type NodeId,
+  type PgId,
+  type PoolId,
+  sameIncarnation,
+  type SdcId,
+  type SdsId,
+} from "@/shared/ids.ts";
+import { JoinTable } from "@/mdm/join_table.ts";
+
+/** Unplanned departures of a device that are remembered. */
+const DEPARTURES_KEPT_MAX = 32;
+/** Departures within this time are one incident: a process that dies leaves hundreds of groups. */
+const INCIDENT_MS = 10_000;
+
+/** One device, as its process reports it. */
+export interface DeviceLife {
+  /** Its newest accepted start, and when that was heard last. */
+  heard: { readonly incarnation: Incarnation; readonly atMs: number } | undefined;
+  /** When the newest start registered with this MDM. */
+  registeredAtMs: number | undefined;
+  usedBytes: number;
+  /** Rows of its catalogue. */
+  readonly rows: Map<PgId, PgRow>;
+  /** MDM times of unplanned departures, oldest first. */
+  departuresMs: number[];
+  /** Host of a start that was refused, waiting for an operator. */
+  refusedHostId: string | undefined;
+}
+
+/** One SDS process. */
+export interface SdsLife {
+  /** False: it has to register before anything else. */
+  registered: boolean;
+  sequence: number;
+  /** Mapping generations up to this version are enforced there. */
+  mappingVersion: number;
+  /** Highest mapping version whose revocation it confirmed: no operation under an older generation runs there. */
+  revokedVersion: number;
+  stopping: boolean;
+  /** By `volumeId/sdcId`. */
+  readonly io: Map<string, IoCounters & { readonly volumeId: number; readonly sdcId: number }>;
+  /** Chunks of each node in groups that it serves as primary. */
+  nodeChunks: ReadonlyMap<NodeId, number>;
+}
+
+/** One SDC process. */
+export interface SdcLife {
+  /** Errors by volume: what SDSs cannot count. */
+  readonly errors: Map<number, number>;
+}
+
+/** The way of one pool back to full copies. */
+export interface RebuildLife {
+  /** MDM time, in ms. */
+  readonly startedAtMs: number;
+  /** Most groups that lacked a copy at one time. */
+  groupsTotal: number;
+  bytesCopied: number;
+}
+
+/** Everything of this file. */
+export class LiveState {
+  /** When this MDM started. */
+  readonly startedAtMs: number;
+  readonly joins: JoinTable = new JoinTable();
+  /** Groups of which a device reported a higher epoch than ours: the database was rolled back. */
+  readonly refusedPgs: Map<PgId, { readonly deviceId: DeviceId; readonly epoch: number }> = new Map();
+  /** By pool, while some group of it lacks a copy. */
+  readonly rebuilds: Map<PoolId, RebuildLife> = new Map();
+  readonly #beats = new Map<ComponentId, number>();
+  readonly #devices = new Map<DeviceId, DeviceLife>();
+  readonly #sds = new Map<SdsId, SdsLife>();
+  readonly #sdcs = new Map<SdcId, SdcLife>();
+
+  constructor(startedAtMs: number) {
+    this.startedAtMs = startedAtMs;
+  }
+
+  /** Notes that the process was heard now. */
+  beat(componentId: ComponentId, atMs: number): void {
+    this.#beats.set(componentId, atMs);
+  }
+
+  /** When the process was heard last, undefined if not since this MDM started. */
+  lastBeatMs(componentId: ComponentId): number | undefined {
+    return this.#beats.get(componentId);
+  }
+
+  forget(componentId: ComponentId): void {
+    this.#beats.delete(componentId);
+  }
+
+  device(deviceId: DeviceId): DeviceLife {
+    return taken(this.#devices, deviceId, () => ({
+      heard: undefined,
+      registeredAtMs: undefined,
+      usedBytes: 0,
+      rows: new Map(),
+      departuresMs: [],
+      refusedHostId: undefined,
+    }));
+  }
+
+  sds(sdsId: SdsId): SdsLife {
+    return taken(this.#sds, sdsId, () => ({
+      registered: false,
+      sequence: -1,
+      mappingVersion: 0,
+      revokedVersion: 0,
+      stopping: false,
+      io: new Map(),
+      nodeChunks: new Map(),
+    }));
+  }
+
+  sdc(sdcId: SdcId): SdcLife {
+    return taken(this.#sdcs, sdcId, () => ({ errors: new Map() }));
+  }
+
+  /** All SDS processes heard of, for sums. */
+  allSds(): Iterable<SdsLife> {
+    return this.#sds.values();
+  }
+
+  /** Time since `incarnation` of the device was heard, or since this MDM started if it was not heard since, in ms. */
+  silentMs(deviceId: DeviceId, options: { incarnation: Incarnation; nowMs: number }): number {
+    const heard = this.#devices.get(deviceId)?.heard;
+    const known = heard !== undefined && sameIncarnation(heard.incarnation, options.incarnation);
+    return options.nowMs - Math.max(this.startedAtMs, known ? heard.atMs : 0);
+  }
+
+  /** Notes an unplanned departure of the device at MDM time `atMs`; those of one incident count once. */
+  noteDeparture(deviceId: DeviceId, atMs: number): void {
+    const device = this.device(deviceId);
+    const last = device.departuresMs.at(-1);
+    if (last !== undefined && atMs - last < INCIDENT_MS) return;
+    device.departuresMs = [...device.departuresMs, atMs].slice(-DEPARTURES_KEPT_MAX);
+  }
+}
+
+function taken<Key, Value>(map: Map<Key, Value>, key: Key, make: () => Value): Value {
+  let value = map.get(key);
+  if (value === undefined) {
+    value = make();
+    map.set(key, value);
+  }
+  return value;
+}

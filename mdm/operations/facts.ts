@@ -1,0 +1,91 @@
+/**
+ * What the pure decisions ask for, read from database and memory at one instant. A `Facts` is made for one synchronous stretch
+ * and thrown away: it remembers what it read.
+ *
+ * @module
+ */
+import type { MdmContext } from "@/mdm/context.ts";
+import type { ChangeFacts } from "@/mdm/core/pg_changes.ts";
+import { counterValue } from "@/mdm/store/cluster_config.ts";
+import { deviceById, type DeviceRow } from "@/mdm/store/devices.ts";
+import { listFaultSets } from "@/mdm/store/fault_sets.ts";
+import { sdsById } from "@/mdm/store/sds.ts";
+import type { PgMember } from "@/shared/api/pg.ts";
+import type { DeviceId, Incarnation, ProtectionDomainId } from "@/shared/ids.ts";
+
+export class Facts implements ChangeFacts {
+  readonly mdmTerm: number;
+  /** MDM time, in ms. */
+  readonly nowMs: number;
+  readonly #context: MdmContext;
+  readonly #devices = new Map<DeviceId, DeviceRow | undefined>();
+  readonly #monotonicMs: number;
+  #domainsWithFaultSets: ReadonlySet<ProtectionDomainId> | undefined;
+  #mappingVersion: number | undefined;
+
+  constructor(context: MdmContext) {
+    this.#context = context;
+    this.mdmTerm = context.mdmTerm;
+    this.nowMs = context.time.nowMs();
+    this.#monotonicMs = context.clock.monotonicMs();
+  }
+
+  device(deviceId: DeviceId): DeviceRow | undefined {
+    if (!this.#devices.has(deviceId)) this.#devices.set(deviceId, deviceById(this.#context.db, deviceId));
+    return this.#devices.get(deviceId);
+  }
+
+  registeredIncarnation(deviceId: DeviceId): Incarnation | undefined {
+    return this.device(deviceId)?.start?.incarnation;
+  }
+
+  hasFailed(deviceId: DeviceId): boolean {
+    return this.device(deviceId)?.state === "failed";
+  }
+
+  memberOf(deviceId: DeviceId): PgMember | undefined {
+    const device = this.device(deviceId);
+    if (device?.start === undefined || device.state !== "active") return undefined;
+    const { incarnation, bootId } = device.start;
+    return { deviceId, sdsId: device.sdsId, incarnation, bootId };
+  }
+
+  hasAcknowledgedMappings(deviceId: DeviceId): boolean {
+    const device = this.device(deviceId);
+    this.#mappingVersion ??= counterValue(this.#context.db, "mapping_version");
+    return device !== undefined && this.#context.live.sds(device.sdsId).mappingVersion >= this.#mappingVersion;
+  }
+
+  /** Fault set if the protection domain has fault sets and the SDS is in one, else the SDS itself. */
+  failureUnit(deviceId: DeviceId): string {
+    const device = this.device(deviceId);
+    return device === undefined ? `device:${deviceId}` : this.unitOf(device);
+  }
+
+  unitOf(device: DeviceRow): string {
+    this.#domainsWithFaultSets ??= new Set(listFaultSets(this.#context.db).map((faultSet) => faultSet.domainId));
+    const domainId = sdsById(this.#context.db, device.sdsId)?.domainId;
+    const usesFaultSets = domainId !== undefined && this.#domainsWithFaultSets.has(domainId);
+    return usesFaultSets && device.faultSetId !== null ? `fault-set:${device.faultSetId}` : `sds:${device.sdsId}`;
+  }
+
+  /** Time since the device's newest start was heard, in ms. */
+  silentMs(device: DeviceRow): number {
+    if (device.start === undefined) return Number.POSITIVE_INFINITY;
+    return this.#context.live.silentMs(device.deviceId, {
+      incarnation: device.start.incarnation,
+      nowMs: this.#monotonicMs,
+    });
+  }
+
+  /** True if the device serves or could: active, its newest start registered with this MDM and heard lately. */
+  isLive(device: DeviceRow): boolean {
+    return device.state === "active" && this.#context.live.device(device.deviceId).registeredAtMs !== undefined &&
+      this.silentMs(device) < this.#context.options.times.memberHeardMs;
+  }
+
+  /** True if the device may be given copies now. */
+  isUsable(device: DeviceRow): boolean {
+    return this.isLive(device) && !this.#context.live.sds(device.sdsId).stopping;
+  }
+}

@@ -1,0 +1,221 @@
+/**
+ * Joins: planned for groups that lack a copy, handed to their primaries with the heartbeat, followed by their reports
+ * (replication design, sections 3.8 and 3.10).
+ *
+ * @module
+ */
+import { type MdmContext, recordEvent } from "@/mdm/context.ts";
+import { type JoinDevice, joinerOf, JoinLoads, joinNotBefore } from "@/mdm/core/joins.ts";
+import type { PgRecord } from "@/mdm/core/placement_groups.ts";
+import { type Join, JOIN_ABSENT_MS } from "@/mdm/join_table.ts";
+import { Facts } from "@/mdm/operations/facts.ts";
+import { placementOf } from "@/mdm/operations/pgs.ts";
+import { type DeviceRow, devicesOfPool } from "@/mdm/store/devices.ts";
+import { deleteDeparted, memberCounts, pgById, pgsMissingCopies } from "@/mdm/store/pgs.ts";
+import { sdsById, type SdsRow } from "@/mdm/store/sds.ts";
+import type { JoinReport, JoinTask } from "@/shared/api/sds.ts";
+import { type DeviceId, type PoolId, sameIncarnation, type SdsId } from "@/shared/ids.ts";
+
+/** Every join that this SDS should be running, as primary. */
+export function joinTasksOf(context: MdmContext, sdsId: SdsId): JoinTask[] {
+  return [...context.live.joins.all()].filter((join) => join.primarySdsId === sdsId).map((join) => ({
+    pgId: join.pgId,
+    epoch: join.epoch,
+    deviceId: join.deviceId,
+    sdsId: join.sdsId,
+    incarnation: join.incarnation,
+    mode: join.mode,
+  }));
+}
+
+/** Takes what a primary says of its joins; one that this MDM does not know it adopts (3.8). */
+export function noteJoinReports(context: MdmContext, options: { sds: SdsRow; reports: readonly JoinReport[] }): void {
+  for (const report of options.reports) {
+    const known = context.live.joins.get(report.pgId);
+    const same = known !== undefined && known.epoch === report.epoch && known.deviceId === report.deviceId &&
+      known.primarySdsId === options.sds.sdsId;
+    if (same) noteReport(context, { join: known, report });
+    else if (known === undefined && report.state === "running") adopt(context, { sds: options.sds, report });
+  }
+}
+
+function noteReport(context: MdmContext, options: { join: Join; report: JoinReport }): void {
+  const { join, report } = options;
+  const nowMs = context.clock.monotonicMs();
+  const { chunksCopied, bytesCopied } = report;
+  noteProgress(context, { pgId: join.pgId, bytes: Math.max(0, bytesCopied - join.bytesCopied) });
+  switch (report.state) {
+    case "running":
+    // The change that made the joiner a member ends the join; until the MDM has it, it is there.
+    case "done":
+      context.live.joins.set({ ...join, chunksCopied, bytesCopied, seenAtMs: nowMs });
+      return;
+    case "failed":
+      context.live.joins.fail(join.pgId, nowMs);
+      context.log.info("Join of device {deviceId} into group {pgId} failed: {message}", { ...report });
+      if (report.alarm) noteDifference(context, join);
+  }
+}
+
+/** The copies differed at the end although they must not: the copy may not return by delta. */
+function noteDifference(context: MdmContext, join: Join): void {
+  context.db.transaction(() => {
+    deleteDeparted(context.db, join);
+    recordEvent(context, {
+      type: "copies_differed",
+      severity: "critical",
+      subject: `pg-${join.pgId}`,
+      message:
+        `Group ${join.pgId} and its copy on device ${join.deviceId} differed at the end of a join; it is copied in full`,
+    });
+  });
+}
+
+function noteProgress(context: MdmContext, progress: { pgId: Join["pgId"]; bytes: number }): void {
+  if (progress.bytes === 0) return;
+  const poolId = pgById(context.db, progress.pgId)?.poolId;
+  const rebuild = poolId === undefined ? undefined : context.live.rebuilds.get(poolId);
+  if (rebuild !== undefined) rebuild.bytesCopied += progress.bytes;
+}
+
+function adopt(context: MdmContext, options: { sds: SdsRow; report: JoinReport }): void {
+  const { sds, report } = options;
+  const facts = new Facts(context);
+  const pg = pgById(context.db, report.pgId);
+  const joiner = facts.device(report.deviceId);
+  if (pg === undefined || pg.epoch !== report.epoch || pg.members.length >= pg.copies || joiner?.start === undefined) {
+    return;
+  }
+  if (pg.members[0]?.sdsId !== sds.sdsId || !facts.isUsable(joiner)) return;
+  const departed = pg.departed.some((copy) => copy.deviceId === joiner.deviceId);
+  context.live.joins.set({
+    pgId: pg.pgId,
+    epoch: pg.epoch,
+    primarySdsId: sds.sdsId,
+    sdsId: joiner.sdsId,
+    deviceId: joiner.deviceId,
+    incarnation: joiner.start.incarnation,
+    mode: departed && context.live.device(joiner.deviceId).rows.has(pg.pgId) ? "delta" : "full",
+    seenAtMs: context.clock.monotonicMs(),
+    chunksCopied: report.chunksCopied,
+    bytesCopied: report.bytesCopied,
+  });
+}
+
+/** Drops joins that ended without a word and plans new ones within limits and pace. Gives how many were planned. */
+export function planJoins(context: MdmContext): number {
+  const missing = pgsMissingCopies(context.db);
+  if (missing.length === 0) {
+    for (const join of [...context.live.joins.all()]) context.live.joins.forget(join.pgId);
+    return 0;
+  }
+  const facts = new Facts(context);
+  dropEndedJoins(context, { missing, facts });
+  const loads = new JoinLoads();
+  for (const join of context.live.joins.all()) loads.add({ from: join.primarySdsId, to: join.sdsId, mode: join.mode });
+  const pools = new Map<PoolId, PoolPlan>();
+  const told = new Set<SdsId>();
+  let planned = 0;
+  for (const pg of missing) {
+    const pool = pools.get(pg.poolId) ?? poolPlan(context, { poolId: pg.poolId, facts });
+    pools.set(pg.poolId, pool);
+    if (pool.startsLeft <= 0) continue;
+    const join = plannedJoin(context, { pg, pool, facts });
+    if (join === undefined) continue;
+    const load = { from: join.primarySdsId, to: join.sdsId, mode: join.mode };
+    const { fullJoinsPerSds: fullPerSds, deltaJoinsPerSds: deltaPerSds } = context.options;
+    if (!loads.admits(load, { fullPerSds, deltaPerSds })) continue;
+    loads.add(load);
+    context.live.joins.set(join);
+    pool.startsLeft--;
+    pool.counts.set(join.deviceId, (pool.counts.get(join.deviceId) ?? 0) + 1);
+    told.add(join.primarySdsId);
+    planned++;
+  }
+  for (const sdsId of told) {
+    const sds = sdsById(context.db, sdsId);
+    if (sds !== undefined) context.outbox.notice(sds);
+  }
+  return planned;
+}
+
+function dropEndedJoins(context: MdmContext, options: { missing: readonly PgRecord[]; facts: Facts }): void {
+  const pgs = new Map(options.missing.map((pg) => [pg.pgId, pg]));
+  const nowMs = context.clock.monotonicMs();
+  for (const join of [...context.live.joins.all()]) {
+    const pg = pgs.get(join.pgId);
+    if (pg === undefined || pg.epoch !== join.epoch) {
+      context.live.joins.forget(join.pgId);
+      continue;
+    }
+    const joiner = options.facts.device(join.deviceId);
+    const joinerLives = joiner?.start !== undefined && options.facts.isUsable(joiner) &&
+      sameIncarnation(joiner.start.incarnation, join.incarnation);
+    if (!joinerLives || nowMs - join.seenAtMs >= JOIN_ABSENT_MS) context.live.joins.remove(join.pgId);
+  }
+}
+
+/** What the planning of one pool's joins shares. */
+interface PoolPlan {
+  readonly devices: ReadonlyMap<DeviceId, JoinDevice>;
+  readonly counts: Map<DeviceId, number>;
+  startsLeft: number;
+}
+
+function poolPlan(context: MdmContext, options: { poolId: PoolId; facts: Facts }): PoolPlan {
+  const { poolId, facts } = options;
+  const rows = devicesOfPool(context.db, poolId);
+  const counts = memberCounts(context.db, poolId);
+  for (const join of context.live.joins.all()) counts.set(join.deviceId, (counts.get(join.deviceId) ?? 0) + 1);
+  return {
+    devices: new Map(rows.map((row) => [row.deviceId, joinDeviceOf(context, { row, facts })])),
+    counts,
+    startsLeft: Math.max(1, Math.ceil(context.options.joinStartsPerSecond * context.options.loopMs / 1000)),
+  };
+}
+
+function joinDeviceOf(context: MdmContext, options: { row: DeviceRow; facts: Facts }): JoinDevice {
+  const { row, facts } = options;
+  const { joinBackoffMinMs: backoffMinMs, joinBackoffMaxMs: backoffMaxMs } = context.options.times;
+  const departuresMs = context.live.device(row.deviceId).departuresMs;
+  return {
+    ...placementOf(facts, row),
+    sdsId: row.sdsId,
+    usable: facts.isUsable(row),
+    notBeforeMs: joinNotBefore(departuresMs, { nowMs: facts.nowMs, backoffMinMs, backoffMaxMs }),
+  };
+}
+
+function plannedJoin(context: MdmContext, options: { pg: PgRecord; pool: PoolPlan; facts: Facts }): Join | undefined {
+  const { pg, pool, facts } = options;
+  const nowMs = context.clock.monotonicMs();
+  if (pg.fresh || context.live.refusedPgs.has(pg.pgId)) return undefined;
+  if (context.live.joins.get(pg.pgId) !== undefined || context.live.joins.waits(pg.pgId, nowMs)) return undefined;
+  const primary = pg.members[0]!;
+  const primaryRow = facts.device(primary.deviceId);
+  const primaryStart = primaryRow?.start?.incarnation;
+  if (primaryRow === undefined || primaryStart === undefined || !facts.isUsable(primaryRow)) return undefined;
+  if (!sameIncarnation(primaryStart, primary.incarnation)) return undefined;
+  const decision = joinerOf(pg, {
+    nowMs: facts.nowMs,
+    outAfterMs: context.options.times.outAfterMs,
+    devices: pool.devices,
+    counts: pool.counts,
+    hasCopy: (deviceId) => context.live.device(deviceId).rows.has(pg.pgId),
+  });
+  if (decision.kind === "wait") return undefined;
+  const joiner = facts.memberOf(decision.deviceId);
+  if (joiner === undefined) return undefined;
+  return {
+    pgId: pg.pgId,
+    epoch: pg.epoch,
+    primarySdsId: primary.sdsId,
+    sdsId: joiner.sdsId,
+    deviceId: joiner.deviceId,
+    incarnation: joiner.incarnation,
+    mode: decision.mode,
+    seenAtMs: nowMs,
+    chunksCopied: 0,
+    bytesCopied: 0,
+  };
+}

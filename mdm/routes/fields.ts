@@ -1,0 +1,32 @@
+/**
+ * Fields that several requests of the operator's API share.
+ *
+ * @module
+ */
+import { z } from "zod";
+import { bytesOfGib } from "@/mdm/core/capacity.ts";
+import type { FaultSetId, PoolId, ProtectionDomainId, SdcId, SdsId, VolumeId } from "@/shared/ids.ts";
+
+/** An id in a body, a query or a path: text of digits is taken too. */
+export function idField<Id extends number>() {
+  return z.coerce.number().int().positive().max(Number.MAX_SAFE_INTEGER).transform((value) => value as Id);
+}
+
+export const domainIdField = idField<ProtectionDomainId>();
+export const faultSetIdField = idField<FaultSetId>();
+export const poolIdField = idField<PoolId>();
+export const sdsIdField = idField<SdsId>();
+export const sdcIdField = idField<SdcId>();
+export const volumeIdField = idField<VolumeId>();
+
+/** A name for people: printable, without line ends, not blank. */
+export const nameField = z.string().trim().min(1).max(128).regex(/^[^\p{C}]+$/u, "must be printable");
+
+/** Largest size that is accepted, in GiB: 1 EiB. */
+const GIB_MAX = 2 ** 30;
+
+/** A size in GiB, fractions allowed, as bytes rounded up to blocks. */
+export const sizeGbField = z.coerce.number().positive().max(GIB_MAX).transform(bytesOfGib);
+
+/** A TCP port, or none. */
+export const portField = z.number().int().min(1).max(65_535).nullish().transform((value) => value ?? null);

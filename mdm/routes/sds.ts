@@ -1,0 +1,99 @@
+/**
+ * `/sds`: SDSs and their devices.
+ *
+ * @module
+ */
+import { Hono } from "hono";
+import { z } from "zod";
+import type { MdmContext } from "@/mdm/context.ts";
+import { gibOfBytes } from "@/mdm/core/capacity.ts";
+import { sdsStateOf } from "@/mdm/core/health.ts";
+import { capacityOf } from "@/mdm/operations/devices.ts";
+import { usedBytesOf } from "@/mdm/operations/pool_views.ts";
+import { livenessOfComponent } from "@/mdm/operations/processes.ts";
+import { addSds, allSds, requireSds } from "@/mdm/operations/sds.ts";
+import {
+  domainIdField,
+  faultSetIdField,
+  idField,
+  nameField,
+  poolIdField,
+  sdsIdField,
+  sizeGbField,
+} from "@/mdm/routes/fields.ts";
+import { type DeviceRow, devicesOfSds } from "@/mdm/store/devices.ts";
+import type { SdsRow } from "@/mdm/store/sds.ts";
+import { parseBody, parseParams } from "@/shared/http/body.ts";
+
+/** Devices of one SDS at most. */
+const DEVICES_MAX = 64;
+const DEVICE_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
+
+/** Device names, as a list or separated by commas. */
+const devicesField = z.union([z.string(), z.array(z.string())]).default("blk0")
+  .transform((value) =>
+    (typeof value === "string" ? value.split(",") : value).map((name) => name.trim()).filter((n) => n !== "")
+  )
+  .pipe(
+    z.array(z.string().regex(DEVICE_NAME, "must be a plain name such as blk0")).min(1).max(DEVICES_MAX)
+      .refine((names) => new Set(names).size === names.length, "must not name a device twice"),
+  );
+
+const addSchema = z.object({
+  name: nameField,
+  total_capacity_gb: sizeGbField,
+  devices: devicesField,
+  protection_domain_id: domainIdField,
+  cluster_node_id: idField().nullish(),
+  pool_id: poolIdField.nullish(),
+  fault_set_id: faultSetIdField.nullish(),
+  fault_set: nameField.nullish(),
+});
+const idParams = z.object({ id: sdsIdField });
+
+export function sdsRoutes(context: MdmContext): Hono {
+  const routes = new Hono();
+  routes.post("/add", async (c) => {
+    const body = await parseBody(c, addSchema);
+    const sds = addSds(context, {
+      name: body.name,
+      domainId: body.protection_domain_id,
+      claimedBytes: body.total_capacity_gb,
+      devices: body.devices,
+      poolId: body.pool_id ?? undefined,
+      clusterNodeId: body.cluster_node_id ?? undefined,
+      faultSetId: body.fault_set_id ?? undefined,
+      faultSetName: body.fault_set ?? undefined,
+    });
+    return c.json({ id: sds.sdsId, name: sds.name });
+  });
+  routes.get("/list", (c) => c.json(allSds(context).map((sds) => sdsJson(context, sds))));
+  routes.get("/:id", (c) => {
+    const sds = requireSds(context, parseParams(c, idParams).id);
+    return c.json({ ...sdsJson(context, sds), ip_address: sds.address, port: sds.dataPort });
+  });
+  return routes;
+}
+
+/** State of an SDS in the predecessor's words. */
+export function sdsWord(context: MdmContext, sds: SdsRow): "UP" | "DEGRADED" | "DOWN" {
+  const hasFailedDevice = devicesOfSds(context.db, sds.sdsId).some((device) => device.state === "failed");
+  return sdsStateOf(livenessOfComponent(context, sds.componentId), { hasFailedDevice });
+}
+
+function sdsJson(context: MdmContext, sds: SdsRow) {
+  const devices = devicesOfSds(context.db, sds.sdsId);
+  const sum = (bytesOf: (device: DeviceRow) => number) => devices.reduce((bytes, device) => bytes + bytesOf(device), 0);
+  return {
+    id: sds.sdsId,
+    name: sds.name,
+    state: sdsWord(context, sds),
+    cluster_node_id: sds.clusterNodeId,
+    component_id: sds.componentId,
+    protection_domain_id: sds.domainId,
+    fault_set_id: sds.faultSetId,
+    total_capacity_gb: gibOfBytes(sum(capacityOf)),
+    used_capacity_gb: gibOfBytes(sum((device) => usedBytesOf(context, device))),
+    devices: devices.map((device) => device.name).join(","),
+  };
+}

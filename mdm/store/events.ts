@@ -1,0 +1,71 @@
+/**
+ * `event_logs`: what happened, for people. The newest {@linkcode EVENTS_KEPT_MAX} are kept.
+ *
+ * @module
+ */
+import type { OverviewEvent, Severity } from "@/shared/api/overview.ts";
+import type { Database } from "@/mdm/store/database.ts";
+
+/** Events that are kept. */
+export const EVENTS_KEPT_MAX = 10_000;
+
+/** Types of events. */
+export type EventType =
+  | "component_state_change"
+  | "sds_state_change"
+  | "sds_added"
+  | "sdc_added"
+  | "pool_health_change"
+  | "volume_create"
+  | "volume_delete"
+  | "volume_map"
+  | "volume_unmap"
+  | "volume_extend"
+  | "rebuild_start"
+  | "rebuild_complete"
+  | "rebuild_failed"
+  | "device_failed"
+  | "epoch_ahead"
+  | "host_confirmation_needed"
+  | "unflushed_writes_lost"
+  | "copies_differed";
+
+export interface NewEvent {
+  readonly atMs: number;
+  readonly type: EventType;
+  readonly severity: Severity;
+  /** What it is about, such as `sds-1`; empty when it is about the cluster. */
+  readonly subject: string;
+  /** One sentence. */
+  readonly message: string;
+}
+
+export function insertEvent(db: Database, event: NewEvent): void {
+  const { lastId } = db.run(
+    "INSERT INTO event_logs (at_ms, type, severity, subject, message) VALUES (?, ?, ?, ?, ?)",
+    Math.floor(event.atMs),
+    event.type,
+    event.severity,
+    event.subject,
+    event.message,
+  );
+  db.run("DELETE FROM event_logs WHERE id <= ?", lastId - EVENTS_KEPT_MAX);
+}
+
+/** Newest first. */
+export function newestEvents(db: Database, countMax: number): OverviewEvent[] {
+  return db.all(
+    "SELECT id AS eventId, at_ms AS atMs, type, severity, subject, message FROM event_logs ORDER BY id DESC LIMIT ?",
+    countMax,
+  );
+}
+
+/** Events of one type since `sinceMs`, newest first, one per subject. */
+export function eventsOfTypeSince(db: Database, options: { type: EventType; sinceMs: number }): OverviewEvent[] {
+  return db.all(
+    `SELECT MAX(id) AS eventId, at_ms AS atMs, type, severity, subject, message FROM event_logs
+     WHERE type = ? AND at_ms >= ? GROUP BY subject ORDER BY eventId DESC LIMIT 100`,
+    options.type,
+    Math.floor(options.sinceMs),
+  );
+}

@@ -1,0 +1,75 @@
+/**
+ * `storage_pools`.
+ *
+ * @module
+ */
+import type { Database } from "@/mdm/store/database.ts";
+import { asId, type PoolId, type ProtectionDomainId } from "@/shared/ids.ts";
+
+export interface PoolRow {
+  readonly poolId: PoolId;
+  readonly domainId: ProtectionDomainId;
+  readonly name: string;
+  /** Limit of logical bytes. */
+  readonly limitBytes: number;
+  readonly protectionPolicy: "two_copies";
+  readonly copies: number;
+  readonly syncWrites: boolean;
+  /** Null until the pool got its first volume. */
+  readonly pgCount: number | null;
+}
+
+const COLUMNS =
+  `id AS poolId, pd_id AS domainId, name, total_capacity_bytes AS limitBytes, protection_policy AS protectionPolicy,
+  copies, sync_writes AS syncWrites, pg_count AS pgCount`;
+
+type Raw = Omit<PoolRow, "syncWrites"> & { readonly syncWrites: number };
+
+function rowOf(raw: Raw): PoolRow {
+  return { ...raw, syncWrites: raw.syncWrites === 1 };
+}
+
+export interface NewPool {
+  readonly domainId: ProtectionDomainId;
+  readonly name: string;
+  readonly limitBytes: number;
+  readonly copies: number;
+  readonly syncWrites: boolean;
+  readonly atMs: number;
+}
+
+export function insertPool(db: Database, pool: NewPool): PoolId {
+  const { lastId } = db.run(
+    `INSERT INTO storage_pools (pd_id, name, total_capacity_bytes, protection_policy, copies, sync_writes, created_at_ms)
+     VALUES (?, ?, ?, 'two_copies', ?, ?, ?)`,
+    pool.domainId,
+    pool.name,
+    pool.limitBytes,
+    pool.copies,
+    pool.syncWrites ? 1 : 0,
+    Math.floor(pool.atMs),
+  );
+  return asId(lastId);
+}
+
+export function poolById(db: Database, poolId: PoolId): PoolRow | undefined {
+  const raw = db.get<Raw>(`SELECT ${COLUMNS} FROM storage_pools WHERE id = ?`, poolId);
+  return raw && rowOf(raw);
+}
+
+export function poolByName(db: Database, key: { domainId: ProtectionDomainId; name: string }): PoolRow | undefined {
+  const raw = db.get<Raw>(`SELECT ${COLUMNS} FROM storage_pools WHERE pd_id = ? AND name = ?`, key.domainId, key.name);
+  return raw && rowOf(raw);
+}
+
+export function listPools(db: Database): PoolRow[] {
+  return db.all<Raw>(`SELECT ${COLUMNS} FROM storage_pools ORDER BY id`).map(rowOf);
+}
+
+export function poolsOfDomain(db: Database, domainId: ProtectionDomainId): PoolRow[] {
+  return db.all<Raw>(`SELECT ${COLUMNS} FROM storage_pools WHERE pd_id = ? ORDER BY id`, domainId).map(rowOf);
+}
+
+export function setPoolPgCount(db: Database, poolId: PoolId, pgCount: number): void {
+  db.run("UPDATE storage_pools SET pg_count = ? WHERE id = ?", pgCount, poolId);
+}

@@ -1,60 +1,66 @@
 /**
- * The MDM process: reads its settings, opens the database, serves until SIGTERM or SIGINT.
+ * The MDM process: opens its database, keeps its two tokens beside it, serves until it is told to stop.
  *
  * @module
  */
 import { createMdm } from "@/mdm/app.ts";
 import { openDatabase } from "@/mdm/store/database.ts";
 import { systemClock } from "@/shared/clock.ts";
-import { fetchSend } from "@/shared/http_client.ts";
 import { serveHttp } from "@/shared/http/serve.ts";
-import { logger, startLogging } from "@/shared/log.ts";
+import { fetchSend } from "@/shared/http_client.ts";
+import type { Logger } from "@/shared/log.ts";
 import { systemRandom } from "@/shared/random.ts";
-import { readMdmSettings } from "@/shared/settings.ts";
-import { readJoinToken, settingsOrExit } from "@/shared/settings/environment.ts";
+import { type RunningRole, runRole } from "@/shared/role_process.ts";
+import { type MdmSettings, readMdmSettings } from "@/shared/settings.ts";
+import { readJoinToken } from "@/shared/settings/environment.ts";
 
-/** Directories and files of the MDM are for its user only. */
+/** Directory and tokens are for the MDM's user only. */
 const DIRECTORY_MODE = 0o700;
 const SECRET_MODE = 0o600;
 
-/** Writes a secret beside the database, unless the file says the same already. */
-function keepSecret(path: string, secret: string): void {
-  Deno.writeTextFileSync(path, `${secret}\n`, { mode: SECRET_MODE });
-  Deno.chmodSync(path, SECRET_MODE);
-}
-
-async function main(): Promise<void> {
-  const settings = settingsOrExit(readMdmSettings);
-  startLogging(settings);
-  const log = logger("mdm");
+/** Builds and serves the MDM of `settings`. */
+function start(settings: MdmSettings, log: Logger): RunningRole {
   Deno.mkdirSync(settings.dataDir, { recursive: true, mode: DIRECTORY_MODE });
-  const db = openDatabase(settings.dbPath);
   const { clusterName, auth, times } = settings;
-  const joinToken = readJoinToken(settings);
-  const options = { clusterName, auth, times, joinToken };
+  const options = { clusterName, auth, times, joinToken: readJoinToken(settings) };
+  const db = openDatabase(settings.dbPath);
+  // It holds node keys; SQLite gives its -wal file the same mode.
+  Deno.chmodSync(settings.dbPath, SECRET_MODE);
   const mdm = createMdm({ db, clock: systemClock, random: systemRandom, send: fetchSend, log, options });
-  keepSecret(`${settings.dataDir}/join.token`, mdm.context.secrets.joinToken);
-  keepSecret(`${settings.dataDir}/operator.token`, mdm.context.secrets.operatorToken);
+  const { secrets, mdmTerm } = mdm.context;
+  keepSecret(`${settings.dataDir}/join.token`, secrets.joinToken);
+  keepSecret(`${settings.dataDir}/operator.token`, secrets.operatorToken);
   const server = serveHttp({
     app: mdm.app,
     hostname: settings.bindHost,
     port: settings.apiPort,
     portSetting: "POWERFLEX_MDM_API_PORT",
   });
-  log.info("MDM of cluster {clusterName} serves {url}, term {mdmTerm}", {
-    clusterName: mdm.context.secrets.clusterName,
+  log.info("Cluster {name} is served at {url}, term {mdmTerm}", {
+    name: secrets.clusterName,
     url: server.url,
-    mdmTerm: mdm.context.mdmTerm,
+    mdmTerm,
   });
-  console.log(`READY mdm ${server.url}`);
-  await new Promise<void>((resolve) => {
-    Deno.addSignalListener("SIGTERM", resolve);
-    Deno.addSignalListener("SIGINT", resolve);
-  });
-  await server.stop();
-  await mdm.stop();
-  db.close();
-  Deno.exit(0);
+  return {
+    async stop() {
+      await mdm.stop();
+      await server.stop();
+      db.close();
+    },
+  };
 }
 
-if (import.meta.main) await main();
+/** Writes a token to its file, readable by its user only from the first byte on. */
+function keepSecret(path: string, secret: string): void {
+  Deno.writeTextFileSync(path, `${secret}\n`, { mode: SECRET_MODE });
+  // The mode above counts for a new file only.
+  Deno.chmodSync(path, SECRET_MODE);
+}
+
+if (import.meta.main) {
+  await runRole({
+    role: "mdm",
+    read: readMdmSettings,
+    start: ({ settings, log }) => Promise.resolve().then(() => start(settings, log)),
+  });
+}

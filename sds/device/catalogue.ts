@@ -235,6 +235,11 @@ export class Catalogue {
     );
   }
 
+  /** Resolves when no checkpoint runs. */
+  async checkpointed(): Promise<void> {
+    await this.#checkpoint;
+  }
+
   /** Ends the running transaction and closes the database after a checkpoint that runs. */
   async close(): Promise<void> {
     this.commit();

@@ -16,6 +16,7 @@ import {
   DATA_FILE,
   SLOT_BYTES,
 } from "@/sds/device/layout.ts";
+import { isZero } from "@/sds/device/slot_files.ts";
 import { BLOCK_BYTES } from "@/shared/constants.ts";
 import { SeededRandom } from "@/tests/sim/seeded_random.ts";
 import {
@@ -166,12 +167,8 @@ function checkFreeSlots(fixture: DeviceFixture): void {
       positionBytes: slot * CHECKSUM_PAGE_BYTES,
       lengthBytes: CHECKSUM_PAGE_BYTES,
     });
-    assert(isZeros(data) && isZeros(page), `I12: free slot ${slot} holds zeros`);
+    assert(isZero(data) && isZero(page), `I12: free slot ${slot} holds zeros`);
   }
-}
-
-function isZeros(bytes: Uint8Array): boolean {
-  return !new Uint32Array(bytes.slice().buffer).some((word) => word !== 0);
 }
 
 /** Opens the device after a crash and compares it with the model. */
@@ -251,7 +248,7 @@ async function run(
   const operations = ["open", "read", "write", "sync", "truncate"] as const;
   fixture.disk.inject({ operations, skip: crash.afterOperations, effect: "crash" });
   const before = fixture.disk.operationCount;
-  await work(fixture, model, { random, count: 40 });
+  await work(fixture, model, { random, count: crash.lostPower ? 40 : 24 });
   const reached = fixture.disk.operationCount > before + crash.afterOperations;
   if (crash.lostPower) fixture.disk.powerLoss(random);
   else fixture.disk.crash();

@@ -1,0 +1,386 @@
+/**
+ * A volume of the cluster as a block device: the bottom of the layers. It orders overlapping writes, cuts requests into
+ * pieces, hands them to the dispatcher, and completes a request when all its pieces are done. IO waits while nobody serves
+ * a group, and fails only with what is final, or after `ioGiveUpMs`.
+ *
+ *   submit ──► waits for the first map ──► waits for overlapping writes ──► pieces under way ──► complete
+ *                                                       given up with a piece in doubt ──► abandoned: blocks stay locked
+ *
+ * @module
+ */
+import type { BlockDevice, BlockRequest, Extent } from "@/sdc/block_device.ts";
+import type { SdcContext } from "@/sdc/context.ts";
+import { FlushList } from "@/sdc/core/flush_list.ts";
+import { RangeLocks } from "@/sdc/core/range_locks.ts";
+import { roundedInward } from "@/sdc/core/split.ts";
+import { AbandonedWrites } from "@/sdc/remote/abandoned_writes.ts";
+import { type FlushedGeneration, Flusher } from "@/sdc/remote/flusher.ts";
+import { PieceDispatcher } from "@/sdc/remote/piece_dispatcher.ts";
+import { RequestCutter } from "@/sdc/remote/request_cutter.ts";
+import { emptyTotals, type VolumeEvents, type VolumeTotals } from "@/sdc/remote/volume_events.ts";
+import type { VolumeLink } from "@/sdc/remote/volume_link.ts";
+import { IDLE_REQUESTS_MAX, type Piece, VolumeRequest } from "@/sdc/remote/volume_request.ts";
+import { volumeExtents } from "@/sdc/remote/volume_extents.ts";
+import type { Timer } from "@/shared/clock.ts";
+import { BLOCK_BYTES, CHUNK_BYTES } from "@/shared/constants.ts";
+import type { ErrorCode } from "@/shared/errors.ts";
+import { FRAME_FLAGS, FRAME_KINDS } from "@/shared/wire/header.ts";
+
+/** Period of the look for requests that are given up, in ms. */
+export const GIVE_UP_TICK_MS = 1_000;
+
+/** See the module comment. */
+export class RemoteVolume implements BlockDevice {
+  readonly name: string;
+  readonly readOnly = false;
+  readonly totals: VolumeTotals = emptyTotals();
+  readonly #context: SdcContext;
+  readonly #link: VolumeLink;
+  readonly #events: VolumeEvents;
+  readonly #dispatcher: PieceDispatcher;
+  readonly #cutter: RequestCutter;
+  readonly #locks = new RangeLocks<VolumeRequest>();
+  readonly #abandoned = new AbandonedWrites();
+  /** Requests that came before the first map. */
+  #held: (VolumeRequest | BlockRequest)[] = [];
+  readonly #active: VolumeRequest[] = [];
+  readonly #idleRequests: VolumeRequest[] = [];
+  #flushes: { readonly list: FlushList; readonly flusher: Flusher } | undefined;
+  #tickTimer: Timer | undefined;
+  #stopped: ErrorCode | undefined;
+  readonly #startRequest = (request: VolumeRequest) => this.#cut(request);
+
+  constructor(
+    context: SdcContext,
+    options: { readonly name: string; readonly link: VolumeLink; readonly events: VolumeEvents },
+  ) {
+    this.#context = context;
+    this.#link = options.link;
+    this.#events = options.events;
+    this.name = options.name;
+    this.#dispatcher = new PieceDispatcher(context, {
+      opSession: () => this.#link.opSession,
+      routes: () => this.#link.routes,
+      targetOf: (pgIndex) => this.#link.targetOf(pgIndex),
+      wantToken: () => this.#link.wantToken(),
+      pieceDone: (piece, error, lossGeneration) => this.#pieceDone(piece, error, lossGeneration),
+      fenced: () => this.stop("fenced"),
+    });
+    this.#cutter = new RequestCutter({ owner: this.#dispatcher, nextOpSeq: () => this.#link.nextOpSeq() });
+    this.#link.attach({
+      routesChanged: (pgIndexes) => this.#routesChanged(pgIndexes),
+      handleOpened: (target) => {
+        this.#dispatcher.releaseWithToken(target);
+        this.#settleAbandoned();
+      },
+      suspects: () => this.#suspects(),
+      needsRoutes: () => this.#needsRoutes(),
+      fenced: (reason) => {
+        this.#context.log.warning("Volume {name} stops: {reason}", { name: this.name, reason });
+        this.stop("fenced");
+      },
+    });
+  }
+
+  /** Size that the MDM's last token covers; 0 before the first. */
+  get sizeBytes(): number {
+    return this.#link.sizeBytes;
+  }
+
+  /** Why the volume stopped; undefined while it serves. */
+  get stopped(): ErrorCode | undefined {
+    return this.#stopped;
+  }
+
+  /** Requests that are not completed. */
+  get pendingCount(): number {
+    return this.#active.length;
+  }
+
+  /** Attempts that had to be repeated, since the start. */
+  get retryCount(): number {
+    return this.#dispatcher.retryCount;
+  }
+
+  submit(block: BlockRequest): void {
+    if (this.#stopped !== undefined) return block.complete(this.#stopped);
+    if (block.operation === "cache") return block.complete(undefined);
+    if (block.operation === "flush") return this.#submitFlush(block);
+    const request = this.#idleRequests.pop() ?? new VolumeRequest();
+    request.block = block;
+    request.operation = block.operation;
+    request.data = block.data;
+    request.startBytes = block.offsetBytes;
+    request.endBytes = block.offsetBytes + block.lengthBytes;
+    if (block.operation === "trim") {
+      const { startBytes, endBytes } = roundedInward(block.offsetBytes, block.lengthBytes);
+      request.startBytes = startBytes;
+      request.endBytes = endBytes;
+    }
+    if (request.startBytes === request.endBytes) {
+      this.#recycle(request);
+      return block.complete(undefined);
+    }
+    this.#count(request);
+    request.activeIndex = this.#active.length;
+    this.#active.push(request);
+    if (this.#tickTimer === undefined) this.#armTick();
+    if (this.#flushes === undefined) this.#held.push(request);
+    else this.#start(request);
+  }
+
+  async extents(offsetBytes: number, lengthBytes: number): Promise<readonly Extent[]> {
+    return await volumeExtents(this.#context, {
+      link: this.#link,
+      offsetBytes,
+      lengthBytes,
+      stopped: () => this.#stopped,
+    });
+  }
+
+  /** Ends the volume: what is under way and what comes fails with `code`. Stopping twice does nothing. */
+  stop(code: ErrorCode): void {
+    if (this.#stopped !== undefined) return;
+    this.#stopped = code;
+    this.#tickTimer?.cancel();
+    this.#link.close();
+    this.#dispatcher.close();
+    this.#abandoned.clear();
+    this.#locks.clear();
+    for (const held of this.#held.splice(0)) if (!(held instanceof VolumeRequest)) held.complete(code);
+    this.#flushes?.flusher.fail(code, "all");
+    for (const request of [...this.#active]) {
+      this.#detachPieces(request);
+      this.#complete(request, code);
+    }
+  }
+
+  #count(request: VolumeRequest): void {
+    const { totals } = this;
+    const nowMs = this.#context.clock.monotonicMs();
+    request.startedAtMs = totals.lastIoAtMs = nowMs;
+    if (request.operation === "read") {
+      totals.reads++;
+      totals.readBytes += request.endBytes - request.startBytes;
+    } else {
+      totals.writes++;
+      if (request.operation === "write") totals.writtenBytes += request.endBytes - request.startBytes;
+    }
+  }
+
+  #submitFlush(block: BlockRequest): void {
+    if (this.#flushes === undefined) this.#held.push(block);
+    else this.#flushes.flusher.submit(block);
+    if (this.#tickTimer === undefined) this.#armTick();
+  }
+
+  #start(request: VolumeRequest): void {
+    if (request.operation === "read") return this.#cut(request);
+    request.startBlock = Math.floor(request.startBytes / BLOCK_BYTES);
+    request.endBlock = Math.ceil(request.endBytes / BLOCK_BYTES);
+    if (this.#locks.enter(request)) this.#cut(request);
+  }
+
+  /** Cuts the request into pieces and dispatches them; its turn has come. */
+  #cut(request: VolumeRequest): void {
+    const { block } = request;
+    // It was given up while it waited for its turn.
+    if (block === undefined) return this.#locks.leave(request, this.#startRequest);
+    this.#cutter.cut(request, block, this.#link.routes.table!); // requests are held until there is a table
+    if (request.pieces.length === 1) return this.#dispatcher.dispatchPiece(request.pieces[0]!);
+    // A copy: pieces may be done, and the request with its list reused, while the others are dispatched.
+    for (const piece of request.pieces.slice()) if (piece.request === request) this.#dispatcher.dispatchPiece(piece);
+  }
+
+  #pieceDone(piece: Piece, error: ErrorCode | undefined, lossGeneration: number): void {
+    const { request } = piece;
+    if (request === undefined) return;
+    if (error !== undefined) request.error ??= error;
+    else if (request.operation !== "read" && (piece.flags & FRAME_FLAGS.fua) === 0) {
+      this.#flushes!.list.wrote(piece.pgIndex, lossGeneration);
+    }
+    piece.request = undefined;
+    if (--request.piecesLeft > 0) return;
+    this.#cutter.recycle(request.pieces);
+    this.#complete(request, request.error);
+  }
+
+  /** Completes the request, frees its blocks and recycles it. */
+  #complete(request: VolumeRequest, error: ErrorCode | undefined): void {
+    const { block } = request;
+    this.#deactivate(request);
+    request.block = undefined;
+    if (error !== undefined && block !== undefined) this.#failed(block, error);
+    if (request.lockIndex >= 0) this.#locks.leave(request, this.#startRequest);
+    this.#recycle(request);
+    block?.complete(error);
+  }
+
+  #deactivate(request: VolumeRequest): void {
+    const last = this.#active.pop()!;
+    if (last !== request) {
+      this.#active[request.activeIndex] = last;
+      last.activeIndex = request.activeIndex;
+    }
+    request.activeIndex = -1;
+  }
+
+  #recycle(request: VolumeRequest): void {
+    request.clear();
+    if (this.#idleRequests.length < IDLE_REQUESTS_MAX) this.#idleRequests.push(request);
+  }
+
+  #failed(block: BlockRequest, code: ErrorCode): void {
+    this.totals.errors++;
+    const { operation, offsetBytes, lengthBytes } = block;
+    const message = `Cannot ${operation} ${lengthBytes} bytes at ${offsetBytes} of volume ${this.name}: ${code}`;
+    this.#events.ioFailed({ operation, offsetBytes, lengthBytes, code, message });
+  }
+
+  #routesChanged(pgIndexes: readonly number[]): void {
+    if (this.#stopped !== undefined) return;
+    if (this.#flushes === undefined) this.#firstMap();
+    const changed = new Set(pgIndexes);
+    for (const target of this.#link.targets()) {
+      for (const exchange of target.takeWaiting()) exchange.rerouted();
+    }
+    for (const request of [...this.#active]) {
+      for (const piece of request.pieces.slice()) {
+        const isInFlight = piece.request === request && piece.lane !== undefined && changed.has(piece.pgIndex);
+        if (isInFlight && this.#link.targetOf(piece.pgIndex) !== piece.target) this.#dispatcher.takeOver(piece);
+      }
+    }
+    this.#dispatcher.releaseRouted(changed);
+    this.#flushes!.flusher.routesChanged(changed);
+    this.#settleAbandoned();
+  }
+
+  /** Routes are known: fills the flush list (4.3, after attach) and starts what was held. */
+  #firstMap(): void {
+    const table = this.#link.routes.table!;
+    const list = new FlushList(table.pgCount);
+    const kept = this.#events.keptGenerations();
+    const first: FlushedGeneration[] = [];
+    for (const pgIndex of table.pgIndexesOfVolume(Math.ceil(this.#link.mapSizeBytes / CHUNK_BYTES))) {
+      const pgId = table.pgIds[pgIndex]!;
+      const lossGeneration = kept.get(pgId) ?? table.lossGenerations[pgIndex]!;
+      if (!kept.has(pgId)) first.push({ pgId, lossGeneration });
+      list.wrote(pgIndex, lossGeneration);
+    }
+    if (first.length > 0) this.#events.keepGenerations(first);
+    const flusher = new Flusher(this.#context, {
+      list,
+      owner: {
+        table: () => table,
+        targetOf: (pgIndex) => this.#link.targetOf(pgIndex),
+        wantMap: () => this.#link.routes.want(),
+        wantToken: () => this.#link.wantToken(),
+        fenced: () => this.stop("fenced"),
+        keepGenerations: (generations) => this.#events.keepGenerations(generations),
+        writesLost: (pgIds) => this.#writesLost(pgIds),
+      },
+    });
+    this.#flushes = { list, flusher };
+    for (const held of this.#held.splice(0)) {
+      if (!(held instanceof VolumeRequest)) flusher.submit(held);
+      else if (held.block !== undefined) this.#start(held);
+    }
+  }
+
+  #writesLost(pgIds: readonly number[]): void {
+    this.totals.errors++;
+    const message = `Unflushed writes of volume ${this.name} were lost in placement groups ${pgIds.join(", ")}`;
+    this.#events.ioFailed({ operation: "flush", offsetBytes: 0, lengthBytes: 0, code: "flush_lost", message });
+  }
+
+  #needsRoutes(): boolean {
+    return this.#dispatcher.parked.length > 0 || this.#abandoned.count > 0 ||
+      (this.#flushes?.flusher.unsentPgIndexes.length ?? 0) > 0;
+  }
+
+  /** Groups of all that is not answered. */
+  #suspects(): readonly number[] {
+    const groups = new Set<number>(this.#abandoned.pgIndexes());
+    for (const pgIndex of this.#flushes?.flusher.unsentPgIndexes ?? []) groups.add(pgIndex);
+    for (const request of this.#active) {
+      for (const piece of request.pieces) if (piece.request !== undefined) groups.add(piece.pgIndex);
+    }
+    return [...groups];
+  }
+
+  #armTick(): void {
+    this.#tickTimer = this.#context.clock.setTimer(GIVE_UP_TICK_MS, () => {
+      this.#tickTimer = undefined;
+      this.#giveUpOverdue();
+      if (this.#stopped !== undefined) return;
+      const isBusy = this.#active.length > 0 || this.#abandoned.count > 0 || this.#flushes?.flusher.isBusy === true;
+      if (isBusy || this.#held.length > 0) this.#armTick();
+    });
+  }
+
+  #giveUpOverdue(): void {
+    const { ioGiveUpMs } = this.#context.times;
+    if (this.#abandoned.count > 0) this.#pursueAbandoned();
+    if (ioGiveUpMs === 0) return;
+    const oldestMs = this.#context.clock.monotonicMs() - ioGiveUpMs;
+    for (const request of [...this.#active]) {
+      if (request.activeIndex >= 0 && request.startedAtMs <= oldestMs) this.#abandon(request);
+    }
+    const { flusher } = this.#flushes ?? {};
+    if (flusher?.startedAtMs !== undefined && flusher.startedAtMs <= oldestMs) {
+      this.totals.errors++;
+      flusher.fail("give_up", "round");
+    }
+  }
+
+  /** Fails the request; its blocks stay locked while an attempt of it may still take effect. */
+  #abandon(request: VolumeRequest): void {
+    const { block } = request;
+    const attempts = this.#detachPieces(request);
+    this.#deactivate(request);
+    request.block = undefined;
+    if (attempts.length > 0) {
+      this.#abandoned.add({ request, attempts });
+      this.#pursueAbandoned();
+    } else if (request.lockIndex >= 0 && request.blockedByCount === 0) {
+      this.#locks.leave(request, this.#startRequest);
+    }
+    if (block === undefined) return;
+    this.#failed(block, "give_up");
+    block.complete("give_up");
+  }
+
+  /** Takes the pieces out of wherever they wait; gives the attempts whose effect is not known. */
+  #detachPieces(request: VolumeRequest) {
+    const attempts = [];
+    for (const piece of request.pieces) {
+      if (piece.request !== request) continue;
+      if (piece.lane !== undefined && piece.target !== undefined) {
+        if (piece.kind !== FRAME_KINDS.read) piece.unknown = { peer: piece.target.peer, lane: piece.lane.number };
+        piece.lane.forget(piece);
+      }
+      if (piece.unknown !== undefined) attempts.push({ ...piece.unknown, pgIndex: piece.pgIndex });
+      piece.request = undefined;
+    }
+    request.pieces.length = 0; // left to the collector: queues may still hold them
+    return attempts;
+  }
+
+  /** Sees to it that a newer lane is opened where abandoned writes may still wait. */
+  #pursueAbandoned(): void {
+    this.#link.routes.want();
+    this.#settleAbandoned();
+    for (const pgIndex of this.#abandoned.pgIndexes()) {
+      const peer = this.#link.targetOf(pgIndex)?.peer;
+      if (peer?.lane !== undefined) peer.reopen("writes were given up on the older lane");
+      else peer?.wake();
+    }
+  }
+
+  #settleAbandoned(): void {
+    if (this.#abandoned.count === 0) return;
+    for (const request of this.#abandoned.takeSettled((pgIndex) => this.#link.targetOf(pgIndex)?.peer)) {
+      this.#locks.leave(request, this.#startRequest);
+    }
+  }
+}

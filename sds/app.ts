@@ -1,0 +1,219 @@
+/**
+ * One SDS, built from its capabilities: `main.ts` passes those of the host, tests and the simulator theirs.
+ *
+ * @module
+ */
+import { Hono } from "hono";
+import type { DatabaseSync } from "node:sqlite";
+import type { IoCounts } from "@/shared/api/sds.ts";
+import { BufferPool } from "@/shared/buffers.ts";
+import { type Clock, every, sleep } from "@/shared/clock.ts";
+import type { Disk } from "@/shared/disk.ts";
+import { installCommonRoutes } from "@/shared/http/app.ts";
+import type { HttpSend } from "@/shared/http_client.ts";
+import type { Logger } from "@/shared/log.ts";
+import { NodeClient } from "@/shared/node_client.ts";
+import type { Random } from "@/shared/random.ts";
+import { randomUuid } from "@/shared/random.ts";
+import type { SdsSettings } from "@/shared/settings.ts";
+import type { Listener, Transport } from "@/shared/transport.ts";
+import { PeerDirectory, type SdsContext, SdsKeys } from "@/sds/context.ts";
+import { MdmTime } from "@/sds/core/mdm_time.ts";
+import { MappingTable } from "@/sds/data/handles.ts";
+import { DataServer } from "@/sds/data/server.ts";
+import type { DeviceLimits } from "@/sds/device/limits.ts";
+import { DeviceSet } from "@/sds/device_set.ts";
+import { IoTotals } from "@/sds/io_totals.ts";
+import { MdmAgent } from "@/sds/mdm_agent.ts";
+import { NodeDeletions } from "@/sds/node_deletions.ts";
+import { controlRoutes } from "@/sds/routes/control.ts";
+import { managementRoutes } from "@/sds/routes/management.ts";
+import { LocalStore } from "@/sds/store/local_store.ts";
+
+/** How often the token ring is written. */
+const RING_FLUSH_MS = 1_000;
+/** At a clean stop: quiet time of the links after which peers need this SDS no more. */
+const STOP_QUIET_MS = 300;
+
+/** What an SDS is made of. */
+export interface SdsParts {
+  readonly settings: Pick<
+    SdsSettings,
+    | "nodeId"
+    | "mdmUrl"
+    | "advertiseHost"
+    | "controlPort"
+    | "mgmtPort"
+    | "dataPort"
+    | "bootId"
+    | "hostId"
+    | "rebuildBytesPerSecond"
+    | "times"
+  >;
+  readonly joinToken: string | undefined;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly transport: Transport;
+  readonly httpSend: HttpSend;
+  readonly log: Logger;
+  /** `sds_local.db`, open. */
+  readonly database: DatabaseSync;
+  readonly limits: Partial<DeviceLimits>;
+  readonly dataListener: Listener;
+  /** The folder of a device beneath the storage root. */
+  diskOf(name: string): Disk;
+}
+
+/** A running SDS. */
+export interface Sds {
+  readonly control: Hono;
+  readonly management: Hono;
+  readonly devices: DeviceSet;
+  /** Why it cannot serve yet. */
+  notReady(): string | undefined;
+  /** Stops cleanly: drains, clears intents, syncs, and marks its devices clean (5.5). */
+  stop(): Promise<void>;
+}
+
+/** Builds and starts an SDS; it finds its way to the MDM by itself. */
+export function startSds(parts: SdsParts): Sds {
+  const context = contextOf(parts);
+  const local = new LocalStore(parts.database);
+  const mappings = new MappingTable();
+  const startedMs = parts.clock.monotonicMs();
+  const agentOf = (): MdmAgent => agent;
+  const devices = new DeviceSet({
+    context,
+    limits: parts.limits,
+    diskOf: parts.diskOf,
+    host: {
+      changePgs: (call) => agentOf().changePgs(call),
+      configurationsChanged: () => agentOf().wake(),
+      mdmIsAlive: () => agentOf().mdmIsAlive,
+    },
+  });
+  const deletions = new NodeDeletions({ context, devices });
+  const totals = new IoTotals();
+  const data = new DataServer({
+    context,
+    listener: parts.dataListener,
+    mappings,
+    totals,
+    devices: () => devices.all,
+    tokenJudged: (verdict) => local.note({ ...verdict, atMs: parts.clock.wallMs() }),
+  });
+  const agent: MdmAgent = new MdmAgent({
+    context,
+    client: clientOf(parts, local),
+    devices,
+    mappings,
+    deletions,
+    ioCounts: (): IoCounts[] => totals.counts(),
+    mappingsChanged: () => data.dropRevoked(),
+    registered: () => {},
+  });
+  const ring = every(parts.clock, RING_FLUSH_MS, () => local.flush());
+  const notReady = () => agent.isRegistered ? undefined : "this SDS is not registered at the MDM";
+  const control = new Hono();
+  installCommonRoutes(control, { log: parts.log, notReady, random: parts.random });
+  control.route(
+    "/control",
+    controlRoutes({
+      keyOf: () => context.keys.nodeKeyHex || undefined,
+      requireTerm: (term) => agent.requireTerm(term),
+      notice: () => agent.wake(),
+      peerDead: (call) => devices.all.forEach((device) => device.peerDead(call)),
+      revoke: async (call) => {
+        mappings.replace(call.mappings, call.mappingVersion);
+        await data.dropRevoked();
+      },
+    }),
+  );
+  const management = new Hono();
+  installCommonRoutes(management, { log: parts.log, notReady, random: parts.random });
+  management.route(
+    "/",
+    managementRoutes(() => ({
+      sdsId: context.keys.sdsId,
+      componentId: parts.settings.nodeId,
+      uptimeMs: parts.clock.monotonicMs() - startedMs,
+      mdmSilentMs: agent.lastAnsweredMs,
+      devices: devices.all.map((device) => ({ device, name: devices.nameOf(device.deviceId) ?? "" })),
+      brokenDevices: [...devices.broken].map(([deviceId, { reason }]) => ({ deviceId, reason })),
+      totals: totals.sum(),
+    })),
+  );
+  agent.start();
+  const stop = async () => {
+    await stopCleanly({ context, agent, data, devices, deletions });
+    ring.cancel();
+    local.close();
+  };
+  return { control, management, devices, notReady, stop };
+}
+
+function contextOf(parts: SdsParts): SdsContext {
+  const { settings, clock, random, transport, httpSend, log } = parts;
+  const { times } = settings;
+  return {
+    clock,
+    random,
+    transport,
+    httpSend,
+    log,
+    times,
+    buffers: new BufferPool(),
+    rebuildBytesPerSecond: settings.rebuildBytesPerSecond,
+    bootId: settings.bootId ?? randomUuid(random),
+    hostId: settings.hostId ?? randomUuid(random),
+    mdmTime: new MdmTime({ silentMs: times.mdmSilentMs, outageGraceMs: times.mdmOutageGraceMs }),
+    peers: new PeerDirectory(),
+    keys: new SdsKeys(),
+  };
+}
+
+function clientOf(parts: SdsParts, local: LocalStore): NodeClient {
+  const { settings } = parts;
+  return new NodeClient({
+    send: parts.httpSend,
+    mdmUrl: settings.mdmUrl,
+    componentId: settings.nodeId,
+    componentType: "SDS",
+    address: settings.advertiseHost,
+    ports: { control: settings.controlPort, data: settings.dataPort, mgmt: settings.mgmtPort },
+    joinToken: parts.joinToken,
+    keys: local,
+  });
+}
+
+interface StopParts {
+  readonly context: SdsContext;
+  readonly agent: MdmAgent;
+  readonly data: DataServer;
+  readonly devices: DeviceSet;
+  readonly deletions: NodeDeletions;
+}
+
+/**
+ * Clean stop (5.5): tell the MDM, stop admitting and drain, clear intents while peers still answer, keep answering peers that
+ * stop too, then close every link, wait for what was started, sync, and mark the devices clean. A primary's groups are taken
+ * over by its secondaries, which it tells that it has stopped.
+ */
+async function stopCleanly(parts: StopParts): Promise<void> {
+  const { context, agent, data, devices, deletions } = parts;
+  const { clock, times } = context;
+  const deadlineMs = clock.monotonicMs() + times.stopMs;
+  agent.stopping = true;
+  agent.wake();
+  deletions.stop();
+  await data.stopSessions();
+  const clearing = Promise.all(devices.all.map((device) => device.clearIntents(0)));
+  await Promise.race([clearing, sleep(clock, times.stopMs)]);
+  // Peers that stop at the same time run their own rounds through us.
+  await sleep(clock, Math.max(0, Math.min(STOP_QUIET_MS, deadlineMs - clock.monotonicMs())));
+  await agent.stop();
+  for (const device of devices.all) await device.release();
+  data.close();
+  await Promise.all(devices.all.map((device) => device.stop()));
+  await devices.close({ clean: true });
+}

@@ -1,0 +1,480 @@
+/**
+ * One data connection of an SDC: its open volumes, its requests, and its answers (replication design, sections 3.4 to 3.7).
+ *
+ * Hot path: a frame becomes a pooled operation; acknowledgements of one turn leave in one frame.
+ *
+ * @module
+ */
+import { blockCrc } from "@/shared/checksum.ts";
+import { BLOCK_BYTES, CHUNK_BYTES, QUEUE_DEPTH } from "@/shared/constants.ts";
+import { type ErrorCode, errorTraits, StorageError } from "@/shared/errors.ts";
+import type { Epoch, NodeId, PgId } from "@/shared/ids.ts";
+import type { Frame, FrameChannel, FrameHandler } from "@/shared/net/frame_channel.ts";
+import { pgIndexOf } from "@/shared/placement.ts";
+import { type SdcClient, type SessionRequest, sessionRequestSchema } from "@/shared/wire/control.ts";
+import {
+  blocksTouched,
+  COMPACT_HEADER_BYTES,
+  FLUSH_ENTRY_BYTES,
+  FRAME_FLAGS,
+  FRAME_KINDS,
+  FRAME_PREFIX_BYTES,
+  getUint53,
+  HEADER_FIELDS,
+  WRITE_ACK_BYTES,
+} from "@/shared/wire/header.ts";
+import { type RequestScope, scopeProblem } from "@/sds/core/admission.ts";
+import type { DataHost } from "@/sds/data/server.ts";
+import { newHandle, requireToken, type VolumeHandle } from "@/sds/data/handles.ts";
+import { volumeExtents } from "@/sds/data/extents.ts";
+import { type FlushEntry, flushGroups, type FlushResult, serveProblem } from "@/sds/replication/flush.ts";
+import type { Group } from "@/sds/replication/group.ts";
+import { type OperationOwner, type PrimaryOperation, takeOperation } from "@/sds/replication/primary_operation.ts";
+import { type ReadOwner, takeRead } from "@/sds/replication/read_operation.ts";
+
+/** Volumes that one session may have open. */
+const HANDLES_MAX = 4096;
+/** Requests in flight of one session before it is told that it is too busy: twice what a well-behaved SDC sends. */
+const IN_FLIGHT_MAX = 2 * QUEUE_DEPTH;
+
+/** A request of the hot path, as its frame says. */
+interface RequestFields extends RequestScope {
+  readonly requestId: number;
+  readonly group: Group | undefined;
+  readonly epoch: number;
+}
+
+/** A connection of one lane of one SDC session. */
+export class Session implements FrameHandler, OperationOwner, ReadOwner {
+  readonly client: SdcClient;
+  readonly channel: FrameChannel;
+  /** False once a newer lane or session came, or the connection ended: requests that have not started are dropped (3.6). */
+  alive = true;
+  readonly handles: (VolumeHandle | undefined)[] = [];
+  readonly #host: DataHost;
+  #inFlight = 0;
+  /** Pairs of request id and loss generation. */
+  readonly #acks: number[] = [];
+  #acksScheduled = false;
+  #idleWaiters: (() => void)[] = [];
+
+  constructor(host: DataHost, options: { channel: FrameChannel; client: SdcClient }) {
+    this.#host = host;
+    this.channel = options.channel;
+    this.client = options.client;
+    this.channel.handle(this);
+  }
+
+  /** Ends the session: what was started goes on and holds its locks, nothing is answered. */
+  retire(reason: string): void {
+    this.alive = false;
+    this.channel.close(reason);
+  }
+
+  /** Revokes handles of an older mapping generation; true if there were any. */
+  dropRevoked(): boolean {
+    let dropped = false;
+    for (const handle of this.handles) {
+      if (handle === undefined || handle.revoked) continue;
+      const generation = this.#host.mappings.generationOf(handle.token.volumeId, handle.token.sdcId);
+      if (generation === undefined || handle.token.mappingGeneration >= generation) continue;
+      handle.revoked = true;
+      dropped = true;
+    }
+    return dropped;
+  }
+
+  /** Resolves when nothing that this session started runs. */
+  idle(): Promise<void> {
+    if (this.#inFlight === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#idleWaiters.push(resolve));
+  }
+
+  onFrame(frame: Frame): void {
+    const { header, headerAt: at } = frame;
+    const kind = header.getUint8(at);
+    const requestId = header.getUint32(at + HEADER_FIELDS.requestId[0]);
+    const handle = this.handles[header.getUint32(at + HEADER_FIELDS.handle[0])];
+    const code = this.#handleProblem(handle) ?? (this.#inFlight >= IN_FLIGHT_MAX ? "too_busy" : undefined);
+    if (code !== undefined) return this.#answer(requestId, code);
+    switch (kind) {
+      case FRAME_KINDS.read:
+        return this.#read(frame, handle!);
+      case FRAME_KINDS.write:
+      case FRAME_KINDS.trim:
+      case FRAME_KINDS.write_zeroes:
+        return this.#mutate(frame, handle!);
+      case FRAME_KINDS.flush:
+        return void this.#flush(frame);
+      default:
+        throw new StorageError("bad_request", `Cannot serve an SDC: kind is ${kind}`);
+    }
+  }
+
+  onMessage(message: { readonly kind?: unknown }): void {
+    const request = sessionRequestSchema.safeParse(message);
+    if (!request.success) {
+      const issue = request.error.issues[0]!;
+      throw new StorageError("bad_request", `Cannot serve an SDC: ${issue.path.join(".") || "kind"}: ${issue.message}`);
+    }
+    this.#control(request.data).catch((error) => {
+      const known = error instanceof StorageError
+        ? error
+        : new StorageError("internal", "The SDS failed", { cause: error });
+      if (known.code === "internal") this.#host.context.log.error("A session request failed", { error });
+      const { code, message } = known;
+      this.channel.sendJson({ kind: "refused", requestId: request.data.requestId, code, message });
+    });
+  }
+
+  onBatchEnd(): void {}
+
+  onClosed(): void {
+    this.alive = false;
+    for (const index of this.handles.keys()) this.#close(index);
+    this.#host.sessionClosed(this);
+  }
+
+  #close(index: number): void {
+    const handle = this.handles[index];
+    if (handle === undefined) return;
+    this.#host.totals.closed(handle);
+    this.handles[index] = undefined;
+  }
+
+  operationDone(operation: PrimaryOperation, code: ErrorCode | undefined): void {
+    const { requestId } = operation;
+    const { lossGeneration } = operation.role.config;
+    this.#ended();
+    if (!this.alive) return;
+    if (code !== undefined) return this.#answer(requestId, code);
+    if (!this.channel.compact) return this.channel.sendJson({ kind: "answer", requestId, status: 0, lossGeneration });
+    this.#acks.push(requestId, lossGeneration);
+    if (this.#acksScheduled) return;
+    this.#acksScheduled = true;
+    queueMicrotask(this.#sendAcks);
+  }
+
+  readDone(
+    requestId: number,
+    result: { code: ErrorCode | undefined; bytes: Uint8Array; at: number; lengthBytes: number },
+  ): void {
+    this.#ended();
+    if (!this.alive) return;
+    const { code, bytes, at, lengthBytes } = result;
+    if (code !== undefined) return this.#answer(requestId, code);
+    const data = bytes.subarray(at, at + lengthBytes);
+    if (!this.channel.compact) return this.channel.sendJson({ kind: "read_answer", requestId, lengthBytes }, data);
+    const header = this.#beginFrame(FRAME_KINDS.read_answer, { requestId, payloadBytes: lengthBytes });
+    const { send } = this.channel;
+    send.view.setUint32(header + HEADER_FIELDS.lengthBytes[0], lengthBytes);
+    send.bytes.set(data, header + COMPACT_HEADER_BYTES);
+  }
+
+  #ended(): void {
+    if (--this.#inFlight > 0) return;
+    for (const resolve of this.#idleWaiters.splice(0)) resolve();
+  }
+
+  /** A handle serves while its token is valid and its mapping stands (I21). */
+  #handleProblem(handle: VolumeHandle | undefined): ErrorCode | undefined {
+    if (handle === undefined) return "token_missing";
+    if (handle.revoked) return "token_expired";
+    const { mdmTime, clock } = this.#host.context;
+    return mdmTime.accepts(handle.token.expiresAtMs, clock.monotonicMs()) ? undefined : "token_expired";
+  }
+
+  #read(frame: Frame, handle: VolumeHandle): void {
+    const fields = this.#fields(frame, { mutation: false, removal: false });
+    const { requestId } = fields;
+    const code = this.#scope(fields, handle) ?? this.#serve(fields, handle);
+    if (code !== undefined) return this.#answer(requestId, code);
+    handle.reads++;
+    handle.readBytes += fields.lengthBytes;
+    this.#inFlight++;
+    takeRead().begin(fields.group!, {
+      owner: this,
+      fields: {
+        requestId,
+        vtreeId: handle.token.vtreeId,
+        nodeId: fields.nodeId as NodeId,
+        chunkIndex: fields.chunkIndex,
+        offsetBytes: fields.offsetBytes,
+        lengthBytes: fields.lengthBytes,
+      },
+    });
+  }
+
+  #mutate(frame: Frame, handle: VolumeHandle): void {
+    const { header, headerAt: at } = frame;
+    const clientKind = header.getUint8(at);
+    const removal = clientKind !== FRAME_KINDS.write;
+    const fields = this.#fields(frame, { mutation: true, removal });
+    const code = this.#scope(fields, handle) ?? this.#serve(fields, handle);
+    if (code !== undefined) return this.#answer(fields.requestId, code);
+    const { device } = fields.group!;
+    const operation = takeOperation();
+    const dataAt = removal ? this.#noPayload(frame) : this.#checkedData(frame, { fields, crcs: operation.crcs });
+    handle.writes++;
+    handle.writtenBytes += fields.lengthBytes;
+    this.#inFlight++;
+    const chunk = { vtreeId: handle.token.vtreeId, nodeId: fields.nodeId as NodeId, chunkIndex: fields.chunkIndex };
+    operation.init(fields.group!, {
+      owner: this,
+      fields: {
+        kind: clientKind === FRAME_KINDS.write
+          ? FRAME_KINDS.replicate
+          : clientKind === FRAME_KINDS.trim
+          ? FRAME_KINDS.replicate_trim
+          : FRAME_KINDS.replicate_zeroes,
+        flags: header.getUint8(at + HEADER_FIELDS.flags[0]) & (FRAME_FLAGS.fua | FRAME_FLAGS.noHole),
+        requestId: fields.requestId,
+        ...chunk,
+        region: device.regionOf(fields.group!, chunk),
+        offsetBytes: fields.offsetBytes,
+        lengthBytes: fields.lengthBytes,
+        opSession: header.getUint32(at + HEADER_FIELDS.opSession[0]),
+        opSeq: getUint53(header, at + HEADER_FIELDS.opSeq[0]),
+        traceId: header.getUint32(at + HEADER_FIELDS.traceId[0]),
+      },
+    });
+    operation.setData(frame.bytes, dataAt);
+    operation.start();
+  }
+
+  #fields(frame: Frame, options: { mutation: boolean; removal: boolean }): RequestFields {
+    const { header, headerAt: at } = frame;
+    const pgId = header.getUint32(at + HEADER_FIELDS.pgId[0]) as PgId;
+    return {
+      ...options,
+      requestId: header.getUint32(at + HEADER_FIELDS.requestId[0]),
+      group: this.#host.groupOf(pgId),
+      epoch: header.getUint32(at + HEADER_FIELDS.epoch[0]),
+      nodeId: header.getUint32(at + HEADER_FIELDS.nodeId[0]),
+      chunkIndex: header.getUint32(at + HEADER_FIELDS.chunkIndex[0]),
+      offsetBytes: header.getUint32(at + HEADER_FIELDS.offsetBytes[0]),
+      lengthBytes: header.getUint32(at + HEADER_FIELDS.lengthBytes[0]),
+    };
+  }
+
+  #scope(fields: RequestFields, handle: VolumeHandle): ErrorCode | undefined {
+    const { token } = handle;
+    return scopeProblem(fields, {
+      nodeId: token.nodeId,
+      readOnly: token.mode === "readOnly",
+      sizeBytes: token.sizeBytes,
+    });
+  }
+
+  /** Whether this device leads the group under the request's epoch, and the chunk belongs to the group. */
+  #serve(fields: RequestFields, handle: VolumeHandle): ErrorCode | undefined {
+    const code = serveProblem(fields.group, fields.epoch);
+    if (code !== undefined) return code;
+    const { pgCount, pgIndex } = fields.group!.primary!.config;
+    return pgIndexOf(handle.base, fields.chunkIndex, pgCount) === pgIndex ? undefined : "bad_request";
+  }
+
+  #noPayload(frame: Frame): number {
+    if (frame.payloadBytes !== 0) {
+      throw new StorageError("bad_request", "Cannot serve an SDC: a removal carries no data");
+    }
+    return frame.payloadAt;
+  }
+
+  /** Compares the data with the checksums that came with it, keeps those of whole blocks, and gives where the data begins. */
+  #checkedData(
+    frame: Frame,
+    options: { fields: { offsetBytes: number; lengthBytes: number }; crcs: Uint32Array },
+  ): number {
+    const { offsetBytes, lengthBytes } = options.fields;
+    const blockCount = blocksTouched(offsetBytes, lengthBytes);
+    if (frame.payloadBytes !== blockCount * 4 + lengthBytes) {
+      throw new StorageError(
+        "bad_request",
+        `Cannot write: the payload is ${frame.payloadBytes} bytes, ${blockCount} checksums and ${lengthBytes} bytes of data are ${
+          blockCount * 4 + lengthBytes
+        }`,
+      );
+    }
+    const dataAt = frame.payloadAt + blockCount * 4;
+    let start = dataAt;
+    let room = BLOCK_BYTES - (offsetBytes & (BLOCK_BYTES - 1));
+    for (let block = 0; block < blockCount; block++) {
+      const end = Math.min(dataAt + lengthBytes, start + room);
+      const crc = frame.view.getUint32(frame.payloadAt + block * 4);
+      if (blockCrc(frame.bytes, start, end) !== crc) {
+        throw new StorageError(
+          "checksum_mismatch",
+          `Cannot write: block ${block} of the request differs from its checksum`,
+        );
+      }
+      options.crcs[block] = crc;
+      start = end;
+      room = BLOCK_BYTES;
+    }
+    return dataAt;
+  }
+
+  async #flush(frame: Frame): Promise<void> {
+    const { header, headerAt, view } = frame;
+    const requestId = header.getUint32(headerAt + HEADER_FIELDS.requestId[0]);
+    if (frame.payloadBytes % FLUSH_ENTRY_BYTES !== 0) {
+      throw new StorageError(
+        "bad_request",
+        `Cannot flush: a payload of ${frame.payloadBytes} bytes is no list of groups`,
+      );
+    }
+    const entries: FlushEntry[] = [];
+    for (let at = frame.payloadAt; at < frame.payloadAt + frame.payloadBytes; at += FLUSH_ENTRY_BYTES) {
+      entries.push({
+        pgId: view.getUint32(at) as PgId,
+        epoch: view.getUint32(at + 4) as Epoch,
+        lossGeneration: view.getUint32(at + 8),
+      });
+    }
+    this.#inFlight++;
+    const results = await this.#flushAll(entries);
+    this.#ended();
+    if (this.alive) this.#answerFlush(requestId, results);
+  }
+
+  /** Groups of each device are flushed together. */
+  async #flushAll(entries: readonly FlushEntry[]): Promise<FlushResult[]> {
+    const byDevice = Map.groupBy(entries, (entry) => this.#host.groupOf(entry.pgId)?.device);
+    const results = await Promise.all(
+      [...byDevice].map(([device, list]) =>
+        device === undefined
+          ? list.map((entry): FlushResult => ({ pgId: entry.pgId, code: "not_primary", lossGeneration: 0 }))
+          : flushGroups(device, list)
+      ),
+    );
+    return results.flat();
+  }
+
+  #answerFlush(requestId: number, results: readonly FlushResult[]): void {
+    const payload = new DataView(new ArrayBuffer(results.length * FLUSH_ENTRY_BYTES));
+    results.forEach((result, index) => {
+      payload.setUint32(index * FLUSH_ENTRY_BYTES, result.pgId);
+      payload.setUint32(index * FLUSH_ENTRY_BYTES + 4, result.code === undefined ? 0 : errorTraits(result.code).wire);
+      payload.setUint32(index * FLUSH_ENTRY_BYTES + 8, result.lossGeneration);
+    });
+    const bytes = new Uint8Array(payload.buffer);
+    if (!this.channel.compact) return this.channel.sendJson({ kind: "flush_answer", requestId }, bytes);
+    const header = this.#beginFrame(FRAME_KINDS.flush_answer, { requestId, payloadBytes: bytes.length });
+    this.channel.send.bytes.set(bytes, header + COMPACT_HEADER_BYTES);
+  }
+
+  async #control(request: SessionRequest): Promise<void> {
+    const { requestId } = request;
+    switch (request.kind) {
+      case "open_volume": {
+        const token = this.#token(request.token);
+        if (this.handles.length >= HANDLES_MAX) {
+          throw new StorageError("too_busy", `Cannot open more than ${HANDLES_MAX} volumes`);
+        }
+        const opened = newHandle(token);
+        const handle = this.handles.push(opened) - 1;
+        this.#host.totals.opened(opened);
+        return this.channel.sendJson({ kind: "volume_opened", requestId, handle });
+      }
+      case "renew_token":
+        this.#renew(request.handle, request.token);
+        return this.channel.sendJson({ kind: "done", requestId });
+      case "close_volume":
+        this.#close(request.handle);
+        return this.channel.sendJson({ kind: "done", requestId });
+      case "get_configs": {
+        const configs = request.pgIds.flatMap((pgId) => this.#host.groupOf(pgId)?.config ?? []);
+        return this.channel.sendJson({ kind: "configs", requestId, configs });
+      }
+      case "extents": {
+        const writtenHex = await this.#extents(request);
+        return this.channel.sendJson({ kind: "extents_answer", requestId, writtenHex });
+      }
+    }
+  }
+
+  #token(text: string) {
+    const { context, mappings } = this.#host;
+    try {
+      const token = requireToken(text, { context, client: this.client, mappings });
+      this.#host.tokenJudged({
+        tokenId: token.id,
+        volumeId: token.volumeId,
+        sdcId: this.client.sdcId,
+        accepted: true,
+        reason: "",
+      });
+      return token;
+    } catch (error) {
+      this.#host.tokenJudged({
+        tokenId: undefined,
+        volumeId: undefined,
+        sdcId: this.client.sdcId,
+        accepted: false,
+        reason: error instanceof StorageError ? error.code : "internal",
+      });
+      throw error;
+    }
+  }
+
+  #renew(index: number, text: string): void {
+    const token = this.#token(text);
+    const handle = this.handles[index];
+    if (handle === undefined || handle.token.volumeId !== token.volumeId || handle.token.nodeId !== token.nodeId) {
+      throw new StorageError("token_volume", `Cannot renew handle ${index}: it is not open, or for another volume`);
+    }
+    handle.token = token;
+    handle.revoked = false;
+  }
+
+  async #extents(request: SessionRequest & { kind: "extents" }): Promise<string> {
+    const handle = this.handles[request.handle];
+    const code = this.#handleProblem(handle) ?? serveProblem(this.#host.groupOf(request.pgId), request.epoch) ??
+      scopeProblem(
+        { ...request, mutation: false, removal: true, offsetBytes: 0, lengthBytes: BLOCK_BYTES },
+        { nodeId: handle!.token.nodeId, readOnly: true, sizeBytes: Math.max(CHUNK_BYTES, handle!.token.sizeBytes) },
+      );
+    if (code !== undefined) {
+      throw new StorageError(code, `Cannot tell the extents of chunk ${request.chunkIndex}: ${code}`);
+    }
+    return await volumeExtents(this.#host.groupOf(request.pgId)!, { ...request, vtreeId: handle!.token.vtreeId });
+  }
+
+  #answer(requestId: number, code: ErrorCode): void {
+    if (this.channel.closed) return;
+    const status = errorTraits(code).wire;
+    if (!this.channel.compact) return this.channel.sendJson({ kind: "answer", requestId, status, code });
+    const header = this.#beginFrame(FRAME_KINDS.answer, { requestId, payloadBytes: 0 });
+    this.channel.send.view.setUint16(header + HEADER_FIELDS.status[0], status);
+  }
+
+  /** Reserves a frame in the send queue and writes an empty header; gives the header's place. */
+  #beginFrame(kind: number, frame: { requestId: number; payloadBytes: number }): number {
+    const { send } = this.channel;
+    const start = send.reserve(FRAME_PREFIX_BYTES + COMPACT_HEADER_BYTES + frame.payloadBytes);
+    const { view } = send;
+    view.setUint32(start, COMPACT_HEADER_BYTES);
+    view.setUint32(start + 4, frame.payloadBytes);
+    const header = start + FRAME_PREFIX_BYTES;
+    for (let offset = 0; offset < COMPACT_HEADER_BYTES; offset += 4) view.setUint32(header + offset, 0);
+    view.setUint8(header, kind);
+    view.setUint32(header + HEADER_FIELDS.requestId[0], frame.requestId);
+    return header;
+  }
+
+  readonly #sendAcks = (): void => {
+    this.#acksScheduled = false;
+    const acks = this.#acks;
+    if (!this.channel.closed && acks.length > 0) {
+      const header = this.#beginFrame(FRAME_KINDS.write_acks, {
+        requestId: 0,
+        payloadBytes: acks.length / 2 * WRITE_ACK_BYTES,
+      });
+      const { view } = this.channel.send;
+      let to = header + COMPACT_HEADER_BYTES;
+      for (let index = 0; index < acks.length; index++, to += 4) view.setUint32(to, acks[index]!);
+    }
+    acks.length = 0;
+  };
+}

@@ -1,0 +1,130 @@
+/**
+ * The devices of one SDS process: opened from the folders that the MDM assigned, formatted when they are new, and described for
+ * registrations and heartbeats.
+ *
+ * @module
+ */
+import type { AssignedDevice, RegisteredDevice } from "@/shared/api/sds.ts";
+import type { Disk } from "@/shared/disk.ts";
+import { StorageError } from "@/shared/errors.ts";
+import type { DeviceId, SdsId } from "@/shared/ids.ts";
+import type { SdsContext } from "@/sds/context.ts";
+import { formatDevice } from "@/sds/device/format_device.ts";
+import { SUPERBLOCK_FILE } from "@/sds/device/layout.ts";
+import type { DeviceLimits } from "@/sds/device/limits.ts";
+import { openDevice } from "@/sds/device/open_device.ts";
+import { ReplicaDevice, type ReplicaHost } from "@/sds/replication/replica_device.ts";
+
+/** Time between two tries to open a device that could not be opened. */
+const REOPEN_MS = 10_000;
+
+/** Where devices come from. */
+export interface DeviceSetOptions {
+  readonly context: SdsContext;
+  readonly host: ReplicaHost;
+  readonly limits: Partial<DeviceLimits>;
+  /** The folder `name` beneath the storage root, made when absent. */
+  diskOf(name: string): Disk;
+}
+
+/** The devices of this SDS. */
+export class DeviceSet {
+  readonly #options: DeviceSetOptions;
+  readonly #devices: ReplicaDevice[] = [];
+  readonly #names = new Map<DeviceId, string>();
+  /** Devices that could not be opened, and when that was tried last. */
+  readonly #broken = new Map<DeviceId, { readonly triedMs: number; readonly reason: string }>();
+
+  constructor(options: DeviceSetOptions) {
+    this.#options = options;
+  }
+
+  get all(): readonly ReplicaDevice[] {
+    return this.#devices;
+  }
+
+  nameOf(deviceId: DeviceId): string | undefined {
+    return this.#names.get(deviceId);
+  }
+
+  /** Why a device that was assigned is not open. */
+  get broken(): ReadonlyMap<DeviceId, { readonly reason: string }> {
+    return this.#broken;
+  }
+
+  /** Opens what is not open yet, formatting folders of new devices; true if any was added. */
+  async open(
+    assigned: readonly AssignedDevice[],
+    cluster: { readonly clusterId: string; readonly sdsId: SdsId },
+  ): Promise<boolean> {
+    let added = false;
+    for (const device of assigned) {
+      if (device.state === "failed" || this.#names.has(device.deviceId)) continue;
+      const nowMs = this.#options.context.clock.monotonicMs();
+      const broken = this.#broken.get(device.deviceId);
+      if (broken !== undefined && nowMs - broken.triedMs < REOPEN_MS) continue;
+      try {
+        await this.#openOne(device, cluster);
+        this.#broken.delete(device.deviceId);
+        added = true;
+      } catch (error) {
+        const reason = error instanceof Error ? error.message : String(error);
+        this.#broken.set(device.deviceId, { triedMs: nowMs, reason });
+        if (broken?.reason !== reason) {
+          this.#options.context.log.error("Cannot open a device", { device: device.name, error });
+        }
+      }
+    }
+    return added;
+  }
+
+  /** For `POST /internal/v1/sds/register`. */
+  registration(): RegisteredDevice[] {
+    return this.#devices.map((device) => {
+      const { store } = device;
+      const totals = store.totals();
+      return {
+        deviceId: device.deviceId,
+        incarnation: device.incarnation,
+        cleanFor: store.cleanFor ?? null,
+        intact: store.failed === undefined,
+        synced: store.failed === undefined,
+        inode: store.inode(),
+        capacityBytes: totals.capacityBytes,
+        usedBytes: totals.usedBytes,
+        pgs: device.rows({ all: true }),
+      };
+    });
+  }
+
+  async close(options: { readonly clean: boolean }): Promise<void> {
+    await Promise.all(this.#devices.map((device) => device.store.close(options)));
+  }
+
+  async #openOne(assigned: AssignedDevice, cluster: { clusterId: string; sdsId: SdsId }): Promise<void> {
+    const { context, host, limits, diskOf } = this.#options;
+    const { clock, random, log } = context;
+    const { deviceId, name, capacityBytes, state } = assigned;
+    const disk = diskOf(name);
+    const identity = { ...cluster, deviceId };
+    if (!disk.exists(SUPERBLOCK_FILE)) {
+      if (state !== "new") {
+        throw new StorageError(
+          "device_failed",
+          `Cannot open device ${deviceId}: ${disk.path} holds none, and it was one before`,
+        );
+      }
+      log.info("Formatting a device", { deviceId, path: disk.path, capacityBytes });
+      await formatDevice({ disk, ...identity, capacityBytes });
+    }
+    const store = await openDevice({ disk, identity, clock, random, limits });
+    this.#devices.push(new ReplicaDevice(store, { context, host }));
+    this.#names.set(deviceId, name);
+    log.info("Device open", {
+      deviceId,
+      path: disk.path,
+      incarnation: store.incarnation.counter,
+      wasClean: store.wasClean,
+    });
+  }
+}

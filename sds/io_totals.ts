@@ -1,0 +1,53 @@
+/**
+ * Operations since the process started, per volume and SDC (replication design, section 6.5). Handles count for themselves while
+ * they are open; what a closed one did is added here.
+ *
+ * @module
+ */
+import type { IoCounts } from "@/shared/api/sds.ts";
+import type { VolumeHandle } from "@/sds/data/handles.ts";
+
+type Sums = { -readonly [Field in "reads" | "writes" | "readBytes" | "writtenBytes"]: number };
+
+/** The counters of one SDS. */
+export class IoTotals {
+  readonly #closed = new Map<string, IoCounts>();
+  readonly #open = new Set<VolumeHandle>();
+
+  opened(handle: VolumeHandle): void {
+    this.#open.add(handle);
+  }
+
+  closed(handle: VolumeHandle): void {
+    if (this.#open.delete(handle)) addTo(this.#closed, handle);
+  }
+
+  /** One entry per volume and SDC. */
+  counts(): IoCounts[] {
+    const sums = new Map([...this.#closed].map(([key, counts]) => [key, { ...counts }]));
+    for (const handle of this.#open) addTo(sums, handle);
+    return [...sums.values()];
+  }
+
+  sum(): Readonly<Sums> {
+    const total: Sums = { reads: 0, writes: 0, readBytes: 0, writtenBytes: 0 };
+    for (const counts of this.counts()) {
+      total.reads += counts.reads;
+      total.writes += counts.writes;
+      total.readBytes += counts.readBytes;
+      total.writtenBytes += counts.writtenBytes;
+    }
+    return total;
+  }
+}
+
+function addTo(sums: Map<string, IoCounts>, handle: VolumeHandle): void {
+  const { volumeId, sdcId } = handle.token;
+  const key = `${volumeId}/${sdcId}`;
+  const sum = sums.get(key) ?? { volumeId, sdcId, reads: 0, writes: 0, readBytes: 0, writtenBytes: 0 };
+  sum.reads += handle.reads;
+  sum.writes += handle.writes;
+  sum.readBytes += handle.readBytes;
+  sum.writtenBytes += handle.writtenBytes;
+  sums.set(key, sum);
+}

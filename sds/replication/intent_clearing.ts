@@ -1,0 +1,82 @@
+/**
+ * Rounds that clear `resync` intents, driven by the primary at full copies with no join running (replication design, section
+ * 5.4): sync this device and all members, then clear on all of them the regions that were not written meanwhile.
+ *
+ * @module
+ */
+import type { Epoch, PgId } from "@/shared/ids.ts";
+import { clearableRegions } from "@/sds/core/regions.ts";
+import type { Group } from "@/sds/replication/group.ts";
+import type { LinkOut } from "@/sds/replication/link_out.ts";
+import type { PrimaryRole } from "@/sds/replication/primary_role.ts";
+import type { ReplicaDevice } from "@/sds/replication/replica_device.ts";
+
+interface Clearing {
+  readonly group: Group;
+  readonly role: PrimaryRole;
+  readonly epoch: Epoch;
+  readonly regions: readonly { readonly region: number; readonly writeNumber: number }[];
+}
+
+/**
+ * One round over all groups that this device leads. A message that is lost leaves a superset: harmless.
+ * @param options.copies how many members make full copies.
+ * @param options.keepCount newest regions per group that stay set; 0 at a clean stop.
+ */
+export async function clearIntents(
+  device: ReplicaDevice,
+  options: { copies: number; keepCount: number },
+): Promise<void> {
+  const clearings = [...device.groups.values()].flatMap((group) => clearingOf(group, options) ?? []);
+  if (clearings.length === 0) return;
+  const links = new Map<LinkOut, Clearing[]>();
+  for (const clearing of clearings) {
+    for (const target of clearing.role.targets) {
+      const list = links.get(target.link) ?? [];
+      list.push(clearing);
+      links.set(target.link, list);
+    }
+  }
+  const unsynced = new Set<PgId>();
+  await device.store.sync();
+  for (const [link, list] of links) {
+    const answer = await link.request({
+      kind: "sync",
+      pgs: list.map(({ group, epoch }) => ({ pgId: group.pgId, epoch })),
+    });
+    const results = answer.kind === "pg_results" ? answer.results : [];
+    const ok = new Set(results.filter((result) => result.ok).map((result) => result.pgId));
+    for (const { group } of list) if (!ok.has(group.pgId)) unsynced.add(group.pgId);
+  }
+  for (const clearing of clearings) if (!unsynced.has(clearing.group.pgId)) clear(clearing);
+}
+
+function clearingOf(group: Group, options: { copies: number; keepCount: number }): Clearing | undefined {
+  const role = group.primary;
+  if (role === undefined || !role.mayServe() || role.join !== undefined) return undefined;
+  if (role.config.members.length < options.copies) return undefined;
+  const { intents } = group.storage!;
+  const regions = clearableRegions(intents.resync, {
+    lastWrite: role.lastWrite,
+    keepCount: options.keepCount,
+    isRunning: (region) => intents.running[region] !== 0,
+  });
+  return regions.length === 0 ? undefined : { group, role, epoch: role.config.epoch, regions };
+}
+
+/** Clears what was not written since the round began, here first in memory, then at the members. */
+function clear(clearing: Clearing): void {
+  const { group, role, epoch } = clearing;
+  const current = group.primary === role && role.config.epoch === epoch && role.join === undefined && role.mayServe();
+  if (!current) return;
+  const { intents } = group.storage!;
+  const quiet = clearing.regions.filter(({ region, writeNumber }) =>
+    (role.lastWrite.get(region) ?? 0) === writeNumber && intents.running[region] === 0
+  );
+  if (quiet.length === 0) return;
+  group.device.store.clearResync(group.storage!, quiet.map(({ region }) => region));
+  const regions = quiet.map(({ region, writeNumber }): [number, number] => [region, writeNumber]);
+  for (const target of role.targets) {
+    target.link.request({ kind: "clear_intents", pgId: group.pgId, epoch, regions }).catch(() => {});
+  }
+}

@@ -1,0 +1,228 @@
+/**
+ * What a primary holds for one placement group: its targets, its leases, the operations that run, and whether it may serve
+ * (replication design, sections 3.3 and 3.4).
+ *
+ * A target is a member or a joiner to which writes are forwarded. A write is answered when every target that counts has
+ * applied it (I5); the group is served while every target that counts grants a lease (I3).
+ *
+ * @module
+ */
+import type { PgConfig } from "@/shared/api/pg.ts";
+import { assert } from "@/shared/errors.ts";
+import type { DeviceId } from "@/shared/ids.ts";
+import type { Group } from "@/sds/replication/group.ts";
+import type { JoinOut } from "@/sds/replication/join_out.ts";
+import type { LinkOut } from "@/sds/replication/link_out.ts";
+import type { PrimaryOperation } from "@/sds/replication/primary_operation.ts";
+
+/** A device that gets the group's writes. */
+export interface Target {
+  readonly group: Group;
+  readonly link: LinkOut;
+  readonly deviceId: DeviceId;
+  /** The join that this target is in; undefined for members. */
+  join: JoinOut | undefined;
+  /** True while the member has the group open on the link's current session: frames may be sent. */
+  open: boolean;
+  /** True while pulses extend this target's lease. */
+  covered: boolean;
+  /** A `removeSecondary` was asked for under this epoch. */
+  removalAskedEpoch: number;
+}
+
+/** The primary of one group, from activation to the loss of the role. */
+export class PrimaryRole {
+  readonly group: Group;
+  config: PgConfig;
+  /** True once older operations have ended and the epoch is durable. */
+  active = false;
+  stopped = false;
+  readonly targets: Target[] = [];
+  /** Operations that hold or wait for locks under this role. */
+  readonly operations = new Set<PrimaryOperation>();
+  /** Count of writes under the present epoch; REPL carries it (5.4). */
+  writeNumber = 0;
+  readonly lastWrite = new Map<number, number>();
+  join: JoinOut | undefined;
+  /** While set, new writes wait: a join is at its final step (3.8 step 5). */
+  #heldWrites: PrimaryOperation[] | undefined;
+  #quiet: (() => void) | undefined;
+
+  constructor(group: Group, config: PgConfig) {
+    this.group = group;
+    this.config = config;
+  }
+
+  /**
+   * Waits for what this process still runs on the group, makes the epoch durable, then serves. Unverified chunks are accepted
+   * when they are first used.
+   */
+  async activate(): Promise<void> {
+    const { group } = this;
+    this.#retarget();
+    try {
+      await group.idle();
+      await group.device.store.commitFull();
+    } catch (error) {
+      group.device.context.log.error("Cannot activate a group: its epoch cannot be stored", {
+        pgId: group.pgId,
+        error,
+      });
+      return;
+    }
+    if (this.stopped) return;
+    this.active = true;
+    group.device.context.log.info("Serving as primary", {
+      pgId: group.pgId,
+      epoch: this.config.epoch,
+      members: this.config.members.map((member) => member.deviceId),
+    });
+  }
+
+  /** A newer configuration of which this device is still the primary: targets change, pending writes are sent again. */
+  continueUnder(config: PgConfig): void {
+    const wasDurable = this.active;
+    this.config = config;
+    this.writeNumber = 0;
+    this.lastWrite.clear();
+    this.active = false;
+    this.#retarget();
+    // The epoch is stored before anything is served under it; a commit of the log is group work and takes milliseconds.
+    this.group.device.store.commitFull().then(() => {
+      if (this.stopped || this.config !== config) return;
+      this.active = wasDurable || this.active;
+      if (!this.active) return void this.activate();
+      for (const operation of [...this.operations]) operation.settle();
+    }, () => {});
+  }
+
+  /** The role is over: what was not started is refused, what runs has an unknown outcome. */
+  stop(): void {
+    if (this.stopped) return;
+    this.stopped = true;
+    this.active = false;
+    this.join?.abandon("the primary lost its role");
+    for (const target of this.targets.splice(0)) target.link.removeTarget(target);
+    for (const operation of this.#heldWrites?.splice(0) ?? []) operation.refuse("stale_epoch");
+    this.#heldWrites = undefined;
+    for (const operation of [...this.operations]) operation.roleEnded();
+  }
+
+  /** True if requests may start, and reads be answered, now (3.3). */
+  mayServe(): boolean {
+    if (!this.active) return false;
+    for (let index = 0; index < this.targets.length; index++) {
+      const target = this.targets[index]!;
+      if (countsAsMember(target) && !(target.covered && target.link.leaseHolds())) return false;
+    }
+    return true;
+  }
+
+  /** A joiner starts to get writes. */
+  addJoiner(join: JoinOut, link: LinkOut): Target {
+    const target = newTarget(this.group, { link, deviceId: link.remoteDeviceId, join });
+    target.open = true;
+    this.targets.push(target);
+    link.addTarget(target);
+    return target;
+  }
+
+  /** A joiner or a removed member gets no more writes; those that waited for it go on without. */
+  dropTarget(target: Target): void {
+    const index = this.targets.indexOf(target);
+    if (index < 0) return;
+    this.targets.splice(index, 1);
+    target.link.removeTarget(target);
+    for (const operation of [...this.operations]) operation.acknowledged(target);
+  }
+
+  /** Asks the MDM to go on without a member that does not answer; the group waits until that is recorded. */
+  removeMember(target: Target, reason: string): void {
+    if (target.join !== undefined) return target.join.memberSilent(reason);
+    if (this.stopped || target.removalAskedEpoch === this.config.epoch) return;
+    target.removalAskedEpoch = this.config.epoch;
+    const { group } = this;
+    group.device.context.log.warn("Asking to remove a member that does not answer", {
+      pgId: group.pgId,
+      epoch: this.config.epoch,
+      deviceId: target.deviceId,
+      reason,
+    });
+    group.device.changes.ask({
+      kind: "remove_secondary",
+      pgId: group.pgId,
+      epoch: this.config.epoch,
+      deviceId: target.deviceId,
+    }).then(() => target.removalAskedEpoch = 0);
+  }
+
+  /** True if the operation was put aside until `releaseWrites`. */
+  holdWrite(operation: PrimaryOperation): boolean {
+    this.#heldWrites?.push(operation);
+    return this.#heldWrites !== undefined;
+  }
+
+  /** Holds new writes; resolves when the running ones have ended. */
+  holdWrites(): Promise<void> {
+    assert(this.#heldWrites === undefined, "a group has one join at a time");
+    this.#heldWrites = [];
+    if (this.operations.size === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#quiet = resolve);
+  }
+
+  releaseWrites(): void {
+    const held = this.#heldWrites;
+    this.#heldWrites = undefined;
+    for (const operation of held ?? []) operation.start();
+  }
+
+  /** An operation ended. */
+  operationEnded(operation: PrimaryOperation): void {
+    this.operations.delete(operation);
+    if (this.operations.size === 0 && this.#quiet !== undefined) {
+      const quiet = this.#quiet;
+      this.#quiet = undefined;
+      quiet();
+    }
+  }
+
+  /** Members as listed, joiners as they are: targets that stay keep what they have answered. */
+  #retarget(): void {
+    const { device } = this.group;
+    const wanted = this.config.members.slice(1);
+    this.join?.epochChanged(this.config);
+    for (const target of [...this.targets]) {
+      if (!wanted.some((member) => member.deviceId === target.deviceId)) {
+        this.dropTarget(target);
+        continue;
+      }
+      // The member must adopt the new epoch before it takes frames under it.
+      target.join = undefined;
+      target.open = false;
+      target.covered = false;
+    }
+    for (const member of wanted) {
+      if (this.targets.some((target) => target.deviceId === member.deviceId)) continue;
+      const target = newTarget(this.group, {
+        link: device.linkTo(member.deviceId),
+        deviceId: member.deviceId,
+        join: undefined,
+      });
+      this.targets.push(target);
+      target.link.addTarget(target);
+    }
+    for (const target of this.targets) target.link.requestOpen(target);
+  }
+}
+
+/** True for members, and for a joiner whose `addMember` is outstanding (I8). */
+export function countsAsMember(target: Target): boolean {
+  return target.join === undefined || target.join.addMemberOutstanding;
+}
+
+function newTarget(
+  group: Group,
+  options: { link: LinkOut; deviceId: DeviceId; join: JoinOut | undefined },
+): Target {
+  return { group, ...options, open: false, covered: false, removalAskedEpoch: 0 };
+}

@@ -1,0 +1,147 @@
+/**
+ * A read at the primary: a shared lock, so that it never sees a write that is not committed (I6), data verified against its
+ * checksums, and the lease checked again before the answer (I3, I4; replication design, sections 3.3 and 3.5).
+ *
+ * @module
+ */
+import { BLOCK_BYTES } from "@/shared/constants.ts";
+import type { ErrorCode } from "@/shared/errors.ts";
+import type { NodeId, VtreeId } from "@/shared/ids.ts";
+import type { PooledBuffer } from "@/shared/buffers.ts";
+import { type Chunk, chunkKey } from "@/sds/device/chunk.ts";
+import { type LockHolder, lockKey } from "@/sds/replication/chunk_locks.ts";
+import type { Group } from "@/sds/replication/group.ts";
+
+/** Who asked for a read. */
+export interface ReadOwner {
+  /** False when nobody waits any more. */
+  readonly alive: boolean;
+  /** Called once; on success the bytes asked for are `bytes` from `at` on, borrowed during the call. */
+  readDone(
+    requestId: number,
+    result: {
+      readonly code: ErrorCode | undefined;
+      readonly bytes: Uint8Array;
+      readonly at: number;
+      readonly lengthBytes: number;
+    },
+  ): void;
+}
+
+/** What is to be read. */
+export interface ReadFields {
+  readonly requestId: number;
+  readonly vtreeId: VtreeId;
+  readonly nodeId: NodeId;
+  readonly chunkIndex: number;
+  readonly offsetBytes: number;
+  readonly lengthBytes: number;
+}
+
+const NO_BYTES = new Uint8Array(0);
+
+/** One read. Reused. */
+export class ReadOperation implements LockHolder {
+  lockKey = 0;
+  firstBlock = 0;
+  endBlock = 0;
+  readonly shared = true;
+  #owner!: ReadOwner;
+  #group!: Group;
+  #requestId = 0;
+  #nodeId!: NodeId;
+  #chunkIndex = 0;
+  #offsetBytes = 0;
+  #lengthBytes = 0;
+  #buffer: PooledBuffer | undefined;
+  readonly #read = { offsetBytes: 0, lengthBytes: 0, into: NO_BYTES as Uint8Array, intoOffset: 0 };
+
+  /** Begins a read of a group that this device may serve. */
+  begin(group: Group, options: { owner: ReadOwner; fields: ReadFields }): void {
+    const { owner, fields } = options;
+    this.#group = group;
+    this.#owner = owner;
+    this.#requestId = fields.requestId;
+    this.#nodeId = fields.nodeId;
+    this.#chunkIndex = fields.chunkIndex;
+    this.#offsetBytes = fields.offsetBytes;
+    this.#lengthBytes = fields.lengthBytes;
+    this.lockKey = lockKey(fields.vtreeId, fields.chunkIndex);
+    this.firstBlock = fields.offsetBytes >>> 12;
+    this.endBlock = ((fields.offsetBytes + fields.lengthBytes - 1) >>> 12) + 1;
+    group.beginOperation();
+    if (group.device.locks.acquire(this)) this.#run();
+  }
+
+  lockGranted(): void {
+    this.#run();
+  }
+
+  #run(): void {
+    const { device, primary } = this.#group;
+    if (!this.#owner.alive || primary === undefined) return this.#end(this.#owner.alive ? "not_primary" : "stale_lane");
+    try {
+      const chunk = this.#chunk();
+      if (chunk?.unverified) {
+        device.store.acceptUnverified(chunk).then(() => this.#run(), (error) => this.#failed(error));
+        return;
+      }
+      const startBytes = this.firstBlock * BLOCK_BYTES;
+      const spanBytes = (this.endBlock - this.firstBlock) * BLOCK_BYTES;
+      const buffer = this.#buffer = device.context.buffers.take(spanBytes);
+      if (chunk === undefined) {
+        buffer.fill(0, 0, spanBytes);
+        return this.#end(undefined);
+      }
+      const read = this.#read;
+      read.offsetBytes = startBytes;
+      read.lengthBytes = spanBytes;
+      read.into = buffer;
+      device.store.readBlocks(chunk, read, this.#done);
+    } catch (error) {
+      this.#failed(error);
+    }
+  }
+
+  /** Kept as a property, so that the hot path makes no closure. */
+  readonly #done = (error: ErrorCode | undefined): void => this.#end(error);
+
+  #chunk(): Chunk | undefined {
+    const { device, storage } = this.#group;
+    return device.store.chunk(storage!, chunkKey(this.#nodeId, this.#chunkIndex));
+  }
+
+  #failed(error: unknown): void {
+    this.#group.device.operationFailed(this.#group, error);
+    this.#end("device_failed");
+  }
+
+  #end(code: ErrorCode | undefined): void {
+    const { device, primary } = this.#group;
+    // The check before the answer: a lease that ended while the data was read means that another may have written since.
+    const answer = code ?? (primary?.mayServe() ? undefined : "not_ready");
+    const buffer = this.#buffer;
+    this.#buffer = undefined;
+    if (this.#owner.alive) {
+      this.#owner.readDone(this.#requestId, {
+        code: answer,
+        bytes: buffer ?? NO_BYTES,
+        at: this.#offsetBytes - this.firstBlock * BLOCK_BYTES,
+        lengthBytes: this.#lengthBytes,
+      });
+    }
+    if (buffer !== undefined) device.context.buffers.give(buffer);
+    device.locks.release(this);
+    this.#group.endOperation();
+    if (idleReads.length < IDLE_READS_MAX) idleReads.push(this);
+  }
+}
+
+/** Idle operations kept for reuse. */
+const IDLE_READS_MAX = 1024;
+const idleReads: ReadOperation[] = [];
+
+/** A fresh or reused read. */
+export function takeRead(): ReadOperation {
+  return idleReads.pop() ?? new ReadOperation();
+}

@@ -1,0 +1,419 @@
+/**
+ * Everything of replication that belongs to one device: its groups, locks, links in both directions, and the timers that judge
+ * leases, grace and silence. The store beneath knows nothing of other machines; what is above knows nothing of files.
+ *
+ * @module
+ */
+import { type PgChangeAnswer, type PgChangeCall, type PgConfig, pgConfigIsSigned } from "@/shared/api/pg.ts";
+import type { JoinReport, JoinTask, PgRow, SdsHeartbeatCall } from "@/shared/api/sds.ts";
+import { every, type Timer } from "@/shared/clock.ts";
+import { COPIES, REGIONS_KEPT_SET } from "@/shared/constants.ts";
+import { StorageError } from "@/shared/errors.ts";
+import { type DeviceId, type Incarnation, type PgId, sameIncarnation, type VtreeId } from "@/shared/ids.ts";
+import { FrameChannel } from "@/shared/net/frame_channel.ts";
+import { openAsClient } from "@/shared/net/handshake.ts";
+import { baseOf, regionOf } from "@/shared/placement.ts";
+import type { SdsContext } from "@/sds/context.ts";
+import type { BlockRead } from "@/sds/device/block_io.ts";
+import type { Chunk, ChunkId } from "@/sds/device/chunk.ts";
+import type { Device } from "@/sds/device/device.ts";
+import { ChangeAgent } from "@/sds/replication/change_agent.ts";
+import { ChunkLocks } from "@/sds/replication/chunk_locks.ts";
+import { Group } from "@/sds/replication/group.ts";
+import { clearIntents } from "@/sds/replication/intent_clearing.ts";
+import { JoinOut } from "@/sds/replication/join_out.ts";
+import { LinkIn } from "@/sds/replication/link_in.ts";
+import { LinkOut } from "@/sds/replication/link_out.ts";
+import { RateBudget } from "@/sds/replication/rate_budget.ts";
+
+/** How often silence and grace are judged. */
+const TICK_MS = 250;
+/** A tick that comes this late shows that the process was stalled: sockets are read before grace is judged (3.3). */
+const STALL_MS = 500;
+/** Frames of a link wait at most this long for a peer that does not read. */
+const LINK_QUEUED_BYTES_MAX = 256 * 1024 * 1024;
+/** Joins that ended and whose report the MDM has not answered yet. */
+const ENDED_JOINS_MAX = 4096;
+
+/** What a device needs from the process around it. */
+export interface ReplicaHost {
+  /** Calls `POST /internal/v1/pg/change`. Rejects without an answer. */
+  changePgs(call: PgChangeCall): Promise<PgChangeAnswer>;
+  /** Configurations have changed at the MDM, or a peer knows newer ones: beat now. */
+  configurationsChanged(): void;
+  /** True while the MDM answers: a takeover is only asked for then. */
+  mdmIsAlive(): boolean;
+}
+
+/** One device with its groups. */
+export class ReplicaDevice {
+  readonly context: SdsContext;
+  readonly store: Device;
+  readonly groups = new Map<PgId, Group>();
+  readonly locks = new ChunkLocks();
+  readonly changes: ChangeAgent;
+  readonly rebuildBudget: RateBudget;
+  readonly #host: ReplicaHost;
+  readonly #linksOut = new Map<DeviceId, LinkOut>();
+  readonly #linksIn = new Map<DeviceId, LinkIn>();
+  readonly #bases = new Map<VtreeId, number>();
+  readonly #timers: Timer[] = [];
+  #lastTickMs: number;
+  #joinSession = 0;
+  readonly #endedJoins: JoinOut[] = [];
+  #stopped = false;
+
+  constructor(store: Device, options: { context: SdsContext; host: ReplicaHost }) {
+    const { context, host } = options;
+    this.store = store;
+    this.context = context;
+    this.#host = host;
+    this.changes = new ChangeAgent(this, (call) => host.changePgs(call));
+    this.rebuildBudget = new RateBudget(context.clock, context.rebuildBytesPerSecond);
+    this.#lastTickMs = context.clock.monotonicMs();
+    for (const pg of store.pgs()) this.groups.set(pg.pgId, new Group(this, pg.pgId));
+    this.#timers.push(every(context.clock, TICK_MS, () => this.#tick()));
+    this.#timers.push(every(context.clock, context.times.intentClearMs, () => this.clearIntents(REGIONS_KEPT_SET)));
+    store.onFailed((failure) => this.#failed(failure));
+  }
+
+  get deviceId(): DeviceId {
+    return this.store.deviceId;
+  }
+
+  get incarnation(): Incarnation {
+    return this.store.incarnation;
+  }
+
+  /** Groups served here as primary now. */
+  get servingCount(): number {
+    let count = 0;
+    for (const group of this.groups.values()) if (group.primary?.mayServe()) count++;
+    return count;
+  }
+
+  groupFor(pgId: PgId): Group {
+    let group = this.groups.get(pgId);
+    if (group === undefined) this.groups.set(pgId, group = new Group(this, pgId));
+    return group;
+  }
+
+  /** Adopts a configuration that the MDM signed, if it concerns this device and is newer. */
+  adopt(config: PgConfig): void {
+    if (this.#stopped || this.store.failed !== undefined) return;
+    const concerns = this.groups.has(config.pgId) || config.members.some((member) => member.deviceId === this.deviceId);
+    if (!concerns) return;
+    if (!pgConfigIsSigned(config, this.context.keys.configKeyHex)) {
+      return this.context.log.warn("Refusing a configuration that the MDM did not sign", { pgId: config.pgId });
+    }
+    const group = this.groupFor(config.pgId);
+    const wasPending = group.secondary?.takeOverPending;
+    if (!group.adopt(config) && wasPending && group.secondary !== undefined && config.epoch === group.epoch) {
+      // The MDM's answer to takeOver is the configuration we know: the group may be opened again.
+      group.secondary.takeOverPending = false;
+    }
+  }
+
+  /** Region of a chunk within its group. */
+  regionOf(group: Group, chunk: { readonly vtreeId: VtreeId; readonly chunkIndex: number }): number {
+    let base = this.#bases.get(chunk.vtreeId);
+    if (base === undefined) this.#bases.set(chunk.vtreeId, base = baseOf(chunk.vtreeId));
+    return regionOf(base, chunk.chunkIndex, group.config!.pgCount);
+  }
+
+  linkTo(deviceId: DeviceId): LinkOut {
+    let link = this.#linksOut.get(deviceId);
+    if (link === undefined) this.#linksOut.set(deviceId, link = new LinkOut(this, deviceId));
+    return link;
+  }
+
+  linkFrom(deviceId: DeviceId): LinkIn {
+    let link = this.#linksIn.get(deviceId);
+    if (link === undefined) this.#linksIn.set(deviceId, link = new LinkIn(this, deviceId));
+    return link;
+  }
+
+  /** The start of another device's process that a group lists or a join names. */
+  listedIncarnation(deviceId: DeviceId): Incarnation | undefined {
+    let newest: Incarnation | undefined;
+    const consider = (incarnation: Incarnation) => {
+      if (newest === undefined || incarnation.counter > newest.counter) newest = incarnation;
+    };
+    for (const { primary } of this.groups.values()) {
+      if (primary === undefined) continue;
+      for (const member of primary.config.members) if (member.deviceId === deviceId) consider(member.incarnation);
+      if (primary.join?.deviceId === deviceId) consider(primary.join.task.incarnation);
+    }
+    return newest;
+  }
+
+  /** Opens an authenticated connection to the SDS that holds `deviceId`. @throws {StorageError} when that fails. */
+  async dialPeer(
+    role: "link" | "pulse",
+    options: { deviceId: DeviceId; signal: AbortSignal },
+  ): Promise<FrameChannel> {
+    const { clock, random, transport, buffers, peers, keys } = this.context;
+    const peer = peers.ofDevice(options.deviceId);
+    if (peer === undefined || keys.sdsId === undefined) {
+      throw new StorageError(
+        "unavailable",
+        `Cannot reach device ${options.deviceId}: the MDM has not told where it is`,
+      );
+    }
+    const connection = await transport.connect({ hostname: peer.host, port: peer.dataPort });
+    const channel = new FrameChannel(connection, { buffers, queuedBytesMax: LINK_QUEUED_BYTES_MAX });
+    const abort = () => channel.close("the link stops");
+    options.signal.addEventListener("abort", abort, { once: true });
+    channel.run().finally(() => options.signal.removeEventListener("abort", abort));
+    if (options.signal.aborted) abort();
+    const client = {
+      fromSdsId: keys.sdsId,
+      fromDeviceId: this.deviceId,
+      fromIncarnation: this.incarnation,
+      toDeviceId: options.deviceId,
+    };
+    await openAsClient(channel, {
+      clock,
+      random,
+      identity: { role, client },
+      keyHex: peer.linkKeyHex,
+      serverSdsId: peer.sdsId,
+      compact: true,
+    });
+    return channel;
+  }
+
+  configurationsChanged(): void {
+    this.#host.configurationsChanged();
+  }
+
+  /** Resolves when data of a region may be written. @throws {StorageError} device_failed */
+  intent(group: Group, region: number): Promise<void> {
+    if (group.storage!.hasIntent(region)) return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      this.store.setIntent(group.storage!, region, (code) => code === undefined ? resolve() : reject(failure(code)));
+    });
+  }
+
+  /** A new chunk, waiting for a slot. @throws {StorageError} pool_full, device_failed */
+  async newChunk(group: Group, id: ChunkId): Promise<Chunk> {
+    while (true) {
+      const chunk = this.store.createChunk(group.storage!, id);
+      if (chunk !== undefined) return chunk;
+      await new Promise<void>((resolve, reject) => {
+        this.store.whenSlotReady((code) => code === undefined ? resolve() : reject(failure(code)));
+      });
+    }
+  }
+
+  /** Resolves when the rows changed in this turn are committed. @throws {StorageError} device_failed */
+  committed(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.store.afterCommit((code) => code === undefined ? resolve() : reject(failure(code)));
+    });
+  }
+
+  /** Reads and verifies blocks. @throws {StorageError} checksum_mismatch, io_error, device_failed */
+  readVerified(chunk: Chunk, read: BlockRead): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.store.readBlocks(chunk, read, (code) => code === undefined ? resolve() : reject(failure(code)));
+    });
+  }
+
+  /** An operation threw. A device that failed has told its groups already; anything else is a broken invariant. */
+  operationFailed(group: Group, error: unknown): void {
+    if (error instanceof StorageError) return;
+    this.context.log.error("An operation broke an invariant: the group is not served from here any more", {
+      pgId: group.pgId,
+      error,
+    });
+    group.stop();
+  }
+
+  /** A configuration lists this device, which has no usable copy, and not a fresh one: the copy failed (3.2). */
+  reportMissingRow(group: Group): void {
+    this.context.log.error("This device is listed as a member and has no complete copy of the group", {
+      pgId: group.pgId,
+      epoch: group.config?.epoch,
+      hasRow: group.storage !== undefined,
+    });
+  }
+
+  /** The MDM's word that the process behind a primary is gone: its secondaries need no grace (3.3, fast path). */
+  peerDead(dead: { readonly deviceId: DeviceId; readonly incarnation: Incarnation }): void {
+    for (const group of this.groups.values()) {
+      const primary = group.config?.members[0];
+      if (group.secondary === undefined || primary?.deviceId !== dead.deviceId) continue;
+      if (sameIncarnation(primary.incarnation, dead.incarnation)) group.secondary.released = true;
+    }
+    this.#askTakeOvers();
+  }
+
+  /** Starts and stops joins so that they are the ones the MDM asks for. */
+  setJoinTasks(tasks: readonly JoinTask[]): void {
+    const wanted = new Map(tasks.map((task) => [task.pgId, task]));
+    for (const group of this.groups.values()) {
+      const join = group.primary?.join;
+      const task = wanted.get(group.pgId);
+      if (join !== undefined && !join.addMemberOutstanding && !sameTask(join.task, task)) {
+        join.abandon("the MDM does not ask for it any more");
+      }
+      if (task !== undefined && this.#mayJoin(group, task)) this.#startJoin(group, task);
+    }
+  }
+
+  joinReports(): JoinReport[] {
+    const running = [...this.groups.values()].flatMap((group) => group.primary?.join?.report() ?? []);
+    return [...running, ...this.#endedJoins.map((join) => join.report())];
+  }
+
+  /** The MDM has answered a beat that carried these reports. */
+  joinReportsTaken(reports: readonly JoinReport[]): void {
+    const taken = new Set(
+      reports.filter((report) => report.state !== "running").map((report) => `${report.pgId}/${report.epoch}`),
+    );
+    const rest = this.#endedJoins.filter((join) => !taken.has(`${join.task.pgId}/${join.task.epoch}`));
+    this.#endedJoins.splice(0, Infinity, ...rest);
+  }
+
+  /** What a heartbeat says of this device. */
+  heartbeat(options: { allRows: boolean }): SdsHeartbeatCall["devices"][number] {
+    const totals = this.store.totals();
+    return {
+      deviceId: this.deviceId,
+      incarnation: this.incarnation,
+      failed: this.store.failed !== undefined,
+      usedBytes: totals.usedBytes,
+      capacityBytes: totals.capacityBytes,
+      rows: this.rows({ all: options.allRows }),
+      servingCount: this.servingCount,
+    };
+  }
+
+  /** Rows that changed since the last taken beat, or all of them. */
+  rows(options: { all: boolean }): PgRow[] {
+    const rows: PgRow[] = [];
+    for (const group of this.groups.values()) {
+      if (group.storage === undefined || !(options.all || group.rowChanged)) continue;
+      rows.push({ pgId: group.pgId, epoch: group.storage.epoch, complete: group.storage.complete });
+    }
+    return rows;
+  }
+
+  rowsTaken(rows: readonly PgRow[]): void {
+    for (const row of rows) {
+      const group = this.groups.get(row.pgId);
+      if (group?.storage?.epoch === row.epoch && group.storage.complete === row.complete) group.rowChanged = false;
+    }
+  }
+
+  /** One round of clearing intents; what fails is tried in the next. */
+  async clearIntents(keepCount: number): Promise<void> {
+    if (this.#stopped) return;
+    try {
+      await clearIntents(this, { copies: COPIES, keepCount });
+    } catch (error) {
+      this.context.log.debug("A round of clearing intents was cut short", { error });
+    }
+  }
+
+  /** Tells members that this primary has stopped for ever under its epochs, so that they need no grace. */
+  async release(): Promise<void> {
+    const released = new Map<LinkOut, { pgId: PgId; epoch: PgConfig["epoch"] }[]>();
+    for (const group of this.groups.values()) {
+      const role = group.primary;
+      if (role === undefined) continue;
+      for (const target of role.targets) {
+        if (target.join !== undefined) continue;
+        const list = released.get(target.link) ?? [];
+        list.push({ pgId: group.pgId, epoch: role.config.epoch });
+        released.set(target.link, list);
+      }
+      group.stop();
+    }
+    await Promise.allSettled(
+      [...released].map(([link, pgs]) => link.up ? link.request({ kind: "release_pgs", pgs }) : undefined),
+    );
+  }
+
+  /** Closes every link, ends every role, and waits for what was started. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    for (const timer of this.#timers) timer.cancel();
+    this.changes.stop();
+    for (const group of this.groups.values()) group.stop();
+    for (const link of this.#linksOut.values()) link.stop();
+    for (const link of this.#linksIn.values()) link.session?.retire("this SDS stops");
+    await Promise.all([...this.groups.values()].map((group) => group.idle()));
+  }
+
+  #failed(failure: StorageError): void {
+    this.context.log.error("Device failed: its data never serves again", { deviceId: this.deviceId, error: failure });
+    for (const group of this.groups.values()) group.stop();
+    for (const link of this.#linksOut.values()) link.stop();
+    for (const link of this.#linksIn.values()) link.session?.retire("the device failed");
+    this.#host.configurationsChanged();
+  }
+
+  #mayJoin(group: Group, task: JoinTask): boolean {
+    const role = group.primary;
+    if (role === undefined || role.join !== undefined || !role.mayServe() || role.config.epoch !== task.epoch) {
+      return false;
+    }
+    return !this.#endedJoins.some((join) => sameTask(join.task, task));
+  }
+
+  #startJoin(group: Group, task: JoinTask): void {
+    const join = new JoinOut(group.primary!, { task, joinSession: ++this.#joinSession });
+    join.run().then(() => {
+      this.#endedJoins.push(join);
+      if (this.#endedJoins.length > ENDED_JOINS_MAX) this.#endedJoins.shift();
+      this.#host.configurationsChanged();
+    });
+  }
+
+  #tick(): void {
+    const nowMs = this.context.clock.monotonicMs();
+    const stalled = nowMs - this.#lastTickMs > TICK_MS + STALL_MS;
+    this.#lastTickMs = nowMs;
+    if (stalled) return;
+    for (const link of this.#linksOut.values()) link.checkSilence();
+    this.#askTakeOvers();
+  }
+
+  /** Asks to take over each group whose primary was silent for the grace, or is known to have stopped. */
+  #askTakeOvers(): void {
+    if (this.#stopped || this.store.failed !== undefined || !this.#host.mdmIsAlive()) return;
+    const nowMs = this.context.clock.monotonicMs();
+    for (const group of this.groups.values()) {
+      const { secondary, config } = group;
+      if (secondary === undefined || secondary.takeOverPending || config === undefined) continue;
+      const primary = config.members[0]!;
+      const heardMs = Math.max(secondary.sinceMs, this.linkFrom(primary.deviceId).heardMs(primary.incarnation));
+      if (!secondary.released && nowMs - heardMs < this.context.times.graceMs) continue;
+      // Closed first: from here on no lease is granted (3.3).
+      secondary.session = undefined;
+      secondary.takeOverPending = true;
+      this.context.log.warn("Asking to take over a group", {
+        pgId: group.pgId,
+        epoch: config.epoch,
+        primary: primary.deviceId,
+        silentMs: Math.round(nowMs - heardMs),
+        released: secondary.released,
+      });
+      this.changes.ask({ kind: "take_over", pgId: group.pgId, epoch: config.epoch }).then(() => {
+        secondary.takeOverPending = false;
+      });
+    }
+  }
+}
+
+function sameTask(a: JoinTask, b: JoinTask | undefined): boolean {
+  return b !== undefined && a.pgId === b.pgId && a.epoch === b.epoch && a.deviceId === b.deviceId &&
+    sameIncarnation(a.incarnation, b.incarnation);
+}
+
+function failure(code: "device_failed" | "pool_full" | "io_error" | "checksum_mismatch" | string): StorageError {
+  const known = code === "pool_full" || code === "io_error" || code === "checksum_mismatch" ? code : "device_failed";
+  return new StorageError(known, `The device answers ${code}`);
+}

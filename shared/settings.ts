@@ -91,7 +91,8 @@ export interface MgmtSettings extends CommonSettings {
 export function readMdmSettings(environment: Environment): MdmSettings {
   const reading = readingOf("mdm", environment);
   const { values } = reading;
-  const common = commonOf(reading, bindOf(reading, "POWERFLEX_MDM_BIND_HOST", values.mdm.mdmBindHost));
+  const bind = bindOf(reading, "POWERFLEX_MDM_BIND_HOST", values.mdm.mdmBindHost);
+  const common = commonOf(reading, { bind, name: "mdm" });
   return finished(reading, {
     ...common,
     role: "mdm",
@@ -106,11 +107,13 @@ export function readSdsSettings(environment: Environment): SdsSettings {
   const { sds } = reading.values;
   const { control, mgmt, data } = sdsPorts(reading);
   reading.problems.push(...portRangeProblems([control, mgmt, data]), ...ownPortProblems([control, mgmt, data]));
-  const common = commonOf(reading, bindOf(reading, "POWERFLEX_SDS_BIND_HOST", sds.sdsBindHost));
+  const nodeId = sds.sdsNodeId ?? `sds-${sds.sdsIndex + 1}`;
+  const bind = bindOf(reading, "POWERFLEX_SDS_BIND_HOST", sds.sdsBindHost);
+  const common = commonOf(reading, { bind, name: nodeId });
   return finished(reading, {
     ...common,
     role: "sds",
-    nodeId: sds.sdsNodeId ?? `sds-${sds.sdsIndex + 1}`,
+    nodeId,
     controlPort: control.port,
     mgmtPort: mgmt.port,
     dataPort: data.port,
@@ -130,7 +133,8 @@ export function readSdcSettings(environment: Environment): SdcSettings {
     { use: "the SDC's device port", setting: "POWERFLEX_SDC_DEVICE_PORT", port: sdc.sdcDevicePort },
     { use: "the SDC's NBD port", setting: "POWERFLEX_SDC_NBD_PORT", port: sdc.sdcNbdPort },
   ]));
-  const common = commonOf(reading, bindOf(reading, "POWERFLEX_SDC_BIND_HOST", sdc.sdcBindHost));
+  const bind = bindOf(reading, "POWERFLEX_SDC_BIND_HOST", sdc.sdcBindHost);
+  const common = commonOf(reading, { bind, name: sdc.sdcNodeId });
   return finished(reading, {
     ...common,
     role: "sdc",
@@ -148,7 +152,8 @@ export function readSdcSettings(environment: Environment): SdcSettings {
 export function readMgmtSettings(environment: Environment): MgmtSettings {
   const reading = readingOf("mgmt", environment);
   const { mgmt } = reading.values;
-  const common = commonOf(reading, bindOf(reading, "POWERFLEX_GUI_BIND_HOST", mgmt.guiBindHost));
+  const bind = bindOf(reading, "POWERFLEX_GUI_BIND_HOST", mgmt.guiBindHost);
+  const common = commonOf(reading, { bind, name: "mgmt" });
   return finished(reading, {
     ...common,
     role: "mgmt",
@@ -247,12 +252,13 @@ function bindOf(reading: Reading, setting: string, own: string | undefined): Nam
     : { setting, host: own };
 }
 
-function commonOf(reading: Reading, bind: NamedHost): CommonSettings {
-  const { values: { common, times }, role, problems } = reading;
+function commonOf(reading: Reading, own: { readonly bind: NamedHost; readonly name: string }): CommonSettings {
+  const { values: { common, times }, problems } = reading;
+  const { bind, name } = own;
   problems.push(...bindProblems(bind, { auth: common.auth, advertiseHost: common.advertiseHost }));
   return {
     clusterName: common.clusterName,
-    dataDir: common.dataDir ?? `.powerflex/${role}`,
+    dataDir: common.dataDir ?? `.powerflex/${name}`,
     mdmUrl: common.mdmBaseUrl ?? `http://${hostInUrl(common.mdmAddress)}:${common.mdmApiPort}`,
     bindHost: bind.host,
     advertiseHost: common.advertiseHost ?? bind.host,

@@ -23,6 +23,7 @@ Deno.test("readMdmSettings() gives the defaults of an empty environment", () => 
 
 Deno.test("readSdsSettings() adds the index to the base ports and lets an own port win", () => {
   const third = readSdsSettings({ POWERFLEX_SDS_INDEX: "2", POWERFLEX_SDS_DATA_PORT: "9999" });
+  assertEquals(third.storageRoot, ".powerflex/sds-3/devices");
   assertEquals([third.nodeId, third.controlPort, third.mgmtPort, third.dataPort], ["sds-3", 9102, 9202, 9999]);
 });
 

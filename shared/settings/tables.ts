@@ -34,7 +34,7 @@ const COMMON_SETTINGS = {
   dataDir: path("POWERFLEX_DATA_DIR", {
     about: "Directory of this process: its databases, keys and, of an SDS, its devices. No two processes share one.",
     fallback: undefined,
-    fallbackText: "`.powerflex/` and the role's name",
+    fallbackText: "`.powerflex/` and `mdm`, `mgmt`, or the name under which the SDS or SDC registers",
   }),
   mdmAddress: text("POWERFLEX_MDM_ADDRESS", {
     about: "Host of the MDM, if its address is not given by POWERFLEX_MDM_BASE_URL.",

@@ -54,11 +54,24 @@ export class MdmClient {
   }
 
   /**
-   * Makes the MDM know this process: enrols it with the join token at the first time, and says hello with its own key later.
-   * @throws {Error} when the MDM does not answer or refuses.
+   * Makes the MDM know this process: enrols it with the join token at the first time, and says hello with its own key later. An
+   * MDM that does not know the key (it was set up anew) is enrolled at again. @throws {Error} when it does not answer or refuses.
    */
   async register(): Promise<void> {
-    const { componentId, address, guiPort, joinToken, keys } = this.#parts;
+    const { joinToken } = this.#parts;
+    if (this.#nodeKeyHex === undefined) return await this.#registerWith({ join_token: joinToken });
+    const proof = createHash("sha256").update(this.#nodeKeyHex + this.#parts.componentId).digest("hex");
+    try {
+      await this.#registerWith({ auth_token: proof });
+    } catch (error) {
+      const keyRefused = error instanceof StorageError && (error.code === "forbidden" || error.code === "unauthorized");
+      if (!keyRefused || joinToken === undefined) throw error;
+      await this.#registerWith({ join_token: joinToken });
+    }
+  }
+
+  async #registerWith(proof: { join_token?: string | undefined; auth_token?: string }): Promise<void> {
+    const { componentId, address, guiPort, keys } = this.#parts;
     const answer = registrationSchema.parse(bodyOf(
       await this.#call("POST", "/discovery/register", {
         component_id: componentId,
@@ -66,9 +79,7 @@ export class MdmClient {
         address,
         ports: { mgmt: guiPort },
         metadata: {},
-        ...(this.#nodeKeyHex === undefined
-          ? { join_token: joinToken }
-          : { auth_token: createHash("sha256").update(this.#nodeKeyHex + componentId).digest("hex") }),
+        ...proof,
       }),
     ));
     if (!answer.cluster_secret || answer.cluster_secret === this.#nodeKeyHex) return;

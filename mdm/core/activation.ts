@@ -83,7 +83,7 @@ export function activationOf(
     if (best.restart.registeredForMs < times.graceMs) return { kind: "wait", reason: "grace" };
   }
   if (!best.continuous && best.restart.registeredForMs < times.coldWaitMs) {
-    const mayImprove = members.some(({ facts }) => facts.healthy && facts.restart === undefined);
+    const mayImprove = members.some(({ listed, facts }) => facts.healthy && mayBeContinuous(listed, facts.restart));
     if (mayImprove) return { kind: "wait", reason: "cold_wait" };
   }
   return { kind: "activate", member: best.restart.member, unflushedLost: !best.continuous };
@@ -104,6 +104,11 @@ export function afterActivation(
 
 /** Nothing is known of the member since the MDM started. */
 const UNKNOWN: MemberFacts = { healthy: true, silentMs: Number.POSITIVE_INFINITY, restart: undefined };
+
+/** True while a better candidate than a discontinuous one may still come of the member. */
+function mayBeContinuous(listed: PgMember, restart: RestartFacts | undefined): boolean {
+  return restart === undefined || (isContinuous(listed, restart) && !restart.usable);
+}
 
 function isContinuous(listed: PgMember, restart: RestartFacts): boolean {
   return (listed.bootId === restart.member.bootId && restart.synced) || restart.stoppedCleanly;

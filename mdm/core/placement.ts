@@ -34,12 +34,14 @@ export interface PlacementRequest {
 
 /** A target for each group, with fewer than `copies` devices when there are fewer failure units. */
 export function placeGroups(request: PlacementRequest): Map<PgId, Target> {
-  const devices = new Map(request.devices.filter((device) => device.weight > 0).map((d) => [d.deviceId, d]));
-  const shares = sharesOf([...devices.values()], { pgCount: request.pgIds.length, copies: request.copies });
-  const work: Work = { devices, shares, counts: new Map(), primaries: new Map(), targets: new Map() };
+  const usable = request.devices.filter((device) => device.weight > 0);
+  const devices = new Map(usable.map((device) => [device.deviceId, device]));
+  const shares = sharesOf(usable, { pgCount: request.pgIds.length, copies: request.copies });
+  const scores = new ScoreCache();
+  const work: Work = { scores, devices, shares, counts: new Map(), primaries: new Map(), targets: new Map() };
   for (const pgId of request.pgIds) {
     const kept = (request.current?.get(pgId) ?? []).filter((deviceId) => devices.has(deviceId));
-    work.targets.set(pgId, filledTarget(pgId, { kept, devices: [...devices.values()], copies: request.copies }));
+    work.targets.set(pgId, filledTarget(pgId, { kept, devices: usable, copies: request.copies, scores }));
   }
   recount(work);
   if (request.current !== undefined) letNewDevicesWin(work, request.current);
@@ -68,7 +70,7 @@ export function replacementFor(
   const weights = admissible.reduce((sum, device) => sum + device.weight, 0);
   const copies = admissible.reduce((sum, device) => sum + count(device), 0) + 1;
   const within = admissible.filter((device) => count(device) < (copies * device.weight / weights) * SHARE_TOLERANCE);
-  if (within.length > 0) return bestFirst(pgId, within)[0];
+  if (within.length > 0) return bestFirst(pgId, { devices: within, scores: new ScoreCache() })[0];
   return admissible.reduce((least, device) =>
     count(device) / device.weight < count(least) / least.weight ? device : least
   );
@@ -106,7 +108,21 @@ export function sharesOf(
   }));
 }
 
+/** Scores that were computed once: balancing looks at the same ones again and again. */
+class ScoreCache {
+  readonly #scores = new Map<DeviceId, Map<PgId, number>>();
+
+  of(pgId: PgId, device: PlacementDevice): number {
+    let own = this.#scores.get(device.deviceId);
+    if (own === undefined) this.#scores.set(device.deviceId, own = new Map());
+    let score = own.get(pgId);
+    if (score === undefined) own.set(pgId, score = deviceScore(pgId, device));
+    return score;
+  }
+}
+
 interface Work {
+  readonly scores: ScoreCache;
   readonly devices: ReadonlyMap<DeviceId, PlacementDevice>;
   readonly shares: ReadonlyMap<DeviceId, number>;
   readonly counts: Map<DeviceId, number>;
@@ -114,20 +130,23 @@ interface Work {
   readonly targets: Map<PgId, Target>;
 }
 
-function bestFirst(pgId: PgId, devices: readonly PlacementDevice[]): PlacementDevice[] {
-  return devices.map((device) => ({ device, score: deviceScore(pgId, device) }))
+function bestFirst(
+  pgId: PgId,
+  options: { devices: readonly PlacementDevice[]; scores: ScoreCache },
+): PlacementDevice[] {
+  return options.devices.map((device) => ({ device, score: options.scores.of(pgId, device) }))
     .sort((a, b) => b.score - a.score || a.device.deviceId - b.device.deviceId)
     .map(({ device }) => device);
 }
 
 function filledTarget(
   pgId: PgId,
-  options: { kept: readonly DeviceId[]; devices: readonly PlacementDevice[]; copies: number },
+  options: { kept: readonly DeviceId[]; devices: readonly PlacementDevice[]; copies: number; scores: ScoreCache },
 ): Target {
   const target = [...options.kept];
   if (target.length >= options.copies) return target;
   const units = new Set(options.devices.filter((d) => target.includes(d.deviceId)).map((d) => d.failureUnit));
-  for (const device of bestFirst(pgId, options.devices)) {
+  for (const device of bestFirst(pgId, options)) {
     if (target.length >= options.copies) break;
     if (units.has(device.failureUnit)) continue;
     units.add(device.failureUnit);
@@ -169,11 +188,11 @@ function weakestHolder(
   options: { pgId: PgId; target: Target; device: PlacementDevice },
 ): { deviceId: DeviceId; gain: number } | undefined {
   const { pgId, target, device } = options;
-  const own = deviceScore(pgId, device);
+  const own = work.scores.of(pgId, device);
   let weakest: { deviceId: DeviceId; gain: number } | undefined;
   for (const deviceId of target) {
     if (!isAdmissible(work, { target, from: deviceId, to: device.deviceId })) continue;
-    const gain = own - deviceScore(pgId, work.devices.get(deviceId)!);
+    const gain = own - work.scores.of(pgId, work.devices.get(deviceId)!);
     if (gain > 0 && (weakest === undefined || gain > weakest.gain)) weakest = { deviceId, gain };
   }
   return weakest;
@@ -222,7 +241,7 @@ function bestMove(work: Work, move: { from: DeviceId; to: DeviceId }): PgId | un
   let best: { pgId: PgId; score: number } | undefined;
   for (const [pgId, target] of work.targets) {
     if (!target.includes(move.from) || !isAdmissible(work, { target, ...move })) continue;
-    const score = deviceScore(pgId, device);
+    const score = work.scores.of(pgId, device);
     if (best === undefined || score > best.score) best = { pgId, score };
   }
   return best?.pgId;

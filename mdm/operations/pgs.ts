@@ -13,7 +13,7 @@ import { type PgRecord, unsignedConfigOf } from "@/mdm/core/placement_groups.ts"
 import { placeGroups, type PlacementDevice } from "@/mdm/core/placement.ts";
 import { Facts } from "@/mdm/operations/facts.ts";
 import { raiseCounter } from "@/mdm/store/cluster_config.ts";
-import { type DeviceRow, devicesOfPool } from "@/mdm/store/devices.ts";
+import { deviceById, type DeviceRow, devicesOfPool } from "@/mdm/store/devices.ts";
 import { freshPgs, insertPg, pgById, pgsWithRestartedMember, updatePg } from "@/mdm/store/pgs.ts";
 import { type PoolRow, setPoolPgCount } from "@/mdm/store/pools.ts";
 import { sdsOfComponent, sdsOfPool } from "@/mdm/store/sds.ts";
@@ -22,6 +22,7 @@ import {
   type PgChangeCall,
   type PgChangeResult,
   type PgConfig,
+  type PgMember,
   signPgConfig,
 } from "@/shared/api/pg.ts";
 import { assert, StorageError } from "@/shared/errors.ts";
@@ -150,15 +151,15 @@ function afterCommittedChange(context: MdmContext, change: { before: PgRecord; a
   else context.live.joins.remove(after.pgId);
   const stays = new Set(after.members.map((member) => member.deviceId));
   for (const member of before.members) {
-    if (stays.has(member.deviceId) || context.live.sds(member.sdsId).stopping) continue;
-    if (cleanlyStopped(context, member.deviceId)) continue;
+    if (stays.has(member.deviceId) || leftAsPlanned(context, member)) continue;
     context.live.noteDeparture(member.deviceId, context.time.nowMs());
   }
 }
 
-/** True if the device's newest start followed a clean stop: leaving then was planned. */
-function cleanlyStopped(context: MdmContext, deviceId: DeviceId): boolean {
-  return new Facts(context).device(deviceId)?.cleanFor != null;
+/** True if the member's process said that it stops, or is known to have stopped cleanly. */
+function leftAsPlanned(context: MdmContext, member: PgMember): boolean {
+  const cleanFor = deviceById(context.db, member.deviceId)?.cleanFor;
+  return context.live.sds(member.sdsId).stopping || (cleanFor != null && sameIncarnation(cleanFor, member.incarnation));
 }
 
 /** Tells the SDSs of the pools to beat now, so that they fetch what changed. */

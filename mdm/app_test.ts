@@ -1,0 +1,423 @@
+import { assert, assertEquals } from "@std/assert";
+import { MdmFixture, pgKey } from "@/tests/support/mdm_fixture.ts";
+import { signRequest } from "@/shared/http/node_auth.ts";
+import { openToken } from "@/shared/auth.ts";
+import { tokenKeys } from "@/mdm/store/token_keys.ts";
+
+/** Three SDSs, a volume, an SDC that has it mapped; all groups full and not fresh. */
+async function served(options: ConstructorParameters<typeof MdmFixture>[0] = {}) {
+  const fixture = new MdmFixture(options);
+  await fixture.topology(3);
+  await fixture.ok("POST", "/vol/create", { name: "v", size_gb: 0.5, pool_id: 1 });
+  await fixture.run(1_500);
+  return fixture;
+}
+
+async function sdcOf(fixture: MdmFixture) {
+  const componentId = "sdc-1";
+  const nodeKeyHex = await fixture.enrol(componentId, "SDC", 8003);
+  await fixture.ok("POST", "/sdc/add", { name: "sdc-1" });
+  const call = (path: string, body: unknown) =>
+    fixture.call("POST", path, {
+      body,
+      headers: signRequest({ method: "POST", path, body: JSON.stringify(body), nodeKeyHex, componentId }),
+    });
+  return { call, register: () => call("/internal/v1/sdc/register", { bootId: "b", hostId: "h" }) };
+}
+
+Deno.test("scenario: three SDSs register, a pool gets its groups with the first volume, fresh is dropped, a token is issued", async (t) => {
+  await using fixture = new MdmFixture();
+  await fixture.topology(3);
+  const sdc = await sdcOf(fixture);
+  for (const sds of fixture.sdss) sds.storesRows = false;
+  const volume = await fixture.ok("POST", "/vol/create", { name: "v", size_gb: 0.5, pool_id: 1 });
+  assertEquals(volume, { id: 1, name: "v" });
+  await fixture.ok("POST", "/vol/map?volume_id=1&sdc_id=1");
+  const session = (await sdc.register()).body;
+  const ask = { sdcSession: session.sdcSession, volumeId: 1 };
+  await t.step("every group has two members of different SDSs at epoch 1, fresh", async () => {
+    await fixture.run(1_000);
+    for (const pg of await fixture.pgs()) {
+      assertEquals([pg.epoch, pg.fresh, new Set(pg.members.map((m: { sds_id: number }) => m.sds_id)).size], [
+        1,
+        true,
+        2,
+      ]);
+    }
+    assertEquals((await fixture.ok("GET", "/vol/1")).state, "CREATING");
+    const refused = await sdc.call("/internal/v1/sdc/token", ask);
+    assertEquals([refused.status, refused.body.code], [503, "not_ready"]);
+  });
+  await t.step("when all rows are reported the mark goes, at the same epoch", async () => {
+    for (const sds of fixture.sdss) {
+      sds.storesRows = true;
+      for (const config of sds.configs.values()) {
+        if (config.members.some((member) => member.deviceId === sds.deviceId)) {
+          sds.rows.set(config.pgId, { pgId: config.pgId, epoch: config.epoch, complete: true });
+        }
+      }
+    }
+    await fixture.run(1_000);
+    assertEquals((await fixture.pgs()).map((pg) => [pg.epoch, pg.fresh, pg.state]), Array(4).fill([1, false, "full"]));
+    assert([...fixture.sdss[0]!.configs.values()].every((config) => !config.fresh), "the SDSs have fetched it");
+  });
+  await t.step("then a token says what the mapping allows", async () => {
+    const { status, body } = await sdc.call("/internal/v1/sdc/token", ask);
+    assertEquals([status, body.accessMode, body.sizeBytes], [200, "readWrite", 2 ** 29]);
+    const keys = new Map(tokenKeys(fixture.mdm.context.db).map((key) => [key.keyId, key]));
+    const opened = openToken(body.token, keys);
+    assert(opened.kind === "ok");
+    assertEquals([opened.token.volumeId, opened.token.mode, opened.token.sdcSession], [
+      1,
+      "readWrite",
+      session.sdcSession,
+    ]);
+    assertEquals(opened.token.expiresAtMs - opened.token.issuedAtMs, 60_000);
+    const map = (await sdc.call("/internal/v1/sdc/map", ask)).body;
+    assertEquals([map.pgCount, map.pgs.length, map.sdss.length], [
+      4,
+      4,
+      new Set(map.devices.map((d: { sdsId: number }) => d.sdsId)).size,
+    ]);
+  });
+  await t.step("an older session gets none", async () => {
+    await sdc.register();
+    const { status, body } = await sdc.call("/internal/v1/sdc/token", ask);
+    assertEquals([status, body.code], [409, "stale_session"]);
+  });
+});
+
+Deno.test("scenario: primary and secondary ask at once, the first wins, the other gets the new configuration", async () => {
+  await using fixture = await served();
+  const [pg] = await fixture.pgs();
+  const byDevice = new Map(fixture.sdss.map((sds) => [sds.deviceId as number, sds]));
+  const primary = byDevice.get(pg.members[0].device_id)!;
+  const secondary = byDevice.get(pg.members[1].device_id)!;
+  const removed = await primary.change([{ kind: "remove_secondary", ...pgKey(pg), deviceId: secondary.deviceId! }]);
+  const taken = await secondary.change([{ kind: "take_over", ...pgKey(pg) }]);
+  assertEquals(removed.results[0]!.outcome, "changed");
+  assertEquals([taken.results[0]!.outcome, taken.results[0]!.reason], ["refused", "stale_epoch"]);
+  assertEquals(taken.results[0]!.config, removed.results[0]!.config);
+  assertEquals(taken.results[0]!.config.members.map((member) => member.deviceId), [primary.deviceId!]);
+  const [after] = await fixture.pgs();
+  assertEquals(
+    after.departed.map((copy: { device_id: number; last_epoch: number }) => [copy.device_id, copy.last_epoch]),
+    [
+      [secondary.deviceId!, 1],
+    ],
+  );
+  const foreign = await secondary.call("/internal/v1/pg/change", {
+    asker: { deviceId: primary.deviceId, incarnation: primary.incarnation },
+    changes: [{ kind: "bump", ...pgKey(after) }],
+  });
+  assertEquals(foreign.status, 403, "nobody asks for a device of another SDS");
+});
+
+Deno.test("scenario: a killed SDS returns: secondaries are told at once, its copies come back by delta, the rows go", async () => {
+  await using fixture = await served();
+  const victim = fixture.sdss[0]!;
+  const led = (await fixture.pgs()).filter((pg) => pg.members[0].device_id === victim.deviceId);
+  assert(led.length > 0, "the first SDS leads some group");
+  victim.restart();
+  const listed = led[0].members[0].incarnation;
+  await victim.beat();
+  const dead = fixture.callsTo("/control/peer_dead");
+  assertEquals(dead[0]?.body, { mdmTerm: 1, deviceId: victim.deviceId!, incarnation: listed });
+  for (const pg of await fixture.pgs()) {
+    const position = pg.members.findIndex((member: { device_id: number }) => member.device_id === victim.deviceId);
+    if (position === -1) continue;
+    const other = fixture.sdss.find((sds) => sds.deviceId === pg.members[1 - position].device_id)!;
+    await other.change([
+      position === 0
+        ? { kind: "take_over", ...pgKey(pg) }
+        : { kind: "remove_secondary", ...pgKey(pg), deviceId: victim.deviceId! },
+    ]);
+  }
+  assertEquals((await fixture.ok("GET", "/pool/1/health")).health, "DEGRADED");
+  await fixture.run(1_000);
+  const tasks = fixture.sdss.flatMap((sds) => sds.last!.joinTasks);
+  assert(tasks.length > 0 && tasks.every((task) => task.mode === "delta" && task.deviceId === victim.deviceId));
+  for (const sds of fixture.sdss) await sds.finishJoins();
+  await fixture.run(1_500);
+  const pgs = await fixture.pgs();
+  assertEquals(pgs.map((pg) => [pg.state, pg.departed.length, pg.join]), Array(4).fill(["full", 0, null]));
+  const overview = await fixture.ok("GET", "/api/v1/overview");
+  assertEquals([overview.health, overview.pools[0].rebuild, overview.pools[0].pgs.full], ["healthy", null, 4]);
+  assert(overview.events.some((event: { type: string }) => event.type === "rebuild_complete"));
+});
+
+Deno.test("scenario: all SDSs restart on the same boot: every group is activated at once, nothing is lost", async () => {
+  await using fixture = await served();
+  const before = await fixture.pgs();
+  for (const sds of fixture.sdss) sds.restart();
+  for (const sds of fixture.sdss) await sds.beat();
+  const after = await fixture.pgs();
+  assertEquals(
+    after.map((pg) => [pg.epoch, pg.loss_generation, pg.members.length, pg.departed.length]),
+    Array(4).fill([2, 0, 1, 1]),
+  );
+  assertEquals(after.map((pg) => pg.members[0].device_id), before.map((pg) => pg.members[0].device_id));
+  for (let round = 0; round < 6; round++) {
+    await fixture.run(500);
+    for (const sds of fixture.sdss) await sds.finishJoins();
+  }
+  assertEquals((await fixture.pgs()).map((pg) => pg.state), Array(4).fill("full"));
+});
+
+Deno.test("scenario: one of two members returns after a restart of both: it waits for grace, then goes on alone", async () => {
+  await using fixture = await served();
+  for (const sds of fixture.sdss) sds.up = false;
+  await fixture.run(6_000);
+  const one = fixture.sdss[0]!;
+  one.restart();
+  await fixture.run(4_000);
+  const mine = (pgs: { members: { device_id: number }[]; epoch: number }[]) =>
+    pgs.filter((pg) => pg.members.some((member) => member.device_id === one.deviceId));
+  assertEquals(mine(await fixture.pgs()).map((pg) => pg.epoch), mine(await fixture.pgs()).map(() => 1));
+  await fixture.run(2_000);
+  const activated = mine(await fixture.pgs());
+  assert(activated.length > 0 && activated.every((pg) => pg.epoch === 2 && pg.members.length === 1));
+});
+
+Deno.test("scenario: power loss of all hosts raises the loss generation and an alert", async () => {
+  await using fixture = await served();
+  for (const sds of fixture.sdss) sds.restart({ newBoot: true });
+  for (const sds of fixture.sdss) await sds.beat();
+  assertEquals((await fixture.pgs()).map((pg) => [pg.epoch, pg.loss_generation]), Array(4).fill([2, 1]));
+  const { alerts } = await fixture.ok("GET", "/api/v1/overview");
+  assertEquals(alerts.map((alert: { key: string; severity: string }) => [alert.key, alert.severity]), [
+    ["unflushed_writes_lost/pool-1", "critical"],
+  ]);
+});
+
+Deno.test("scenario: a clean stop before a reboot loses nothing", async () => {
+  await using fixture = await served();
+  for (const sds of fixture.sdss) {
+    sds.cleanFor = sds.incarnation;
+    sds.restart({ newBoot: true });
+  }
+  for (const sds of fixture.sdss) await sds.beat();
+  assertEquals((await fixture.pgs()).map((pg) => [pg.epoch, pg.loss_generation]), Array(4).fill([2, 0]));
+});
+
+Deno.test("scenario: an SDS stays away: after outAfterMs its groups get a full copy elsewhere", async () => {
+  await using fixture = await served({
+    times: { ...(await import("@/shared/constants.ts")).TIMES, outAfterMs: 20_000 },
+  });
+  const victim = fixture.sdss[0]!;
+  victim.up = false;
+  await fixture.run(5_500);
+  for (const pg of await fixture.pgs()) {
+    const position = pg.members.findIndex((member: { device_id: number }) => member.device_id === victim.deviceId);
+    if (position === -1) continue;
+    const other = fixture.sdss.find((sds) => sds.deviceId === pg.members[1 - position].device_id)!;
+    await other.change([
+      position === 0
+        ? { kind: "take_over", ...pgKey(pg) }
+        : { kind: "remove_secondary", ...pgKey(pg), deviceId: victim.deviceId! },
+    ]);
+  }
+  await fixture.run(10_000);
+  assertEquals(fixture.sdss.flatMap((sds) => sds.up ? sds.last!.joinTasks : []), [], "the copy may come back");
+  for (let round = 0; round < 15; round++) {
+    await fixture.run(1_000);
+    for (const sds of fixture.sdss) if (sds.up) await sds.finishJoins();
+  }
+  const pgs = await fixture.pgs();
+  assert(pgs.every((pg) => pg.state === "full" && pg.departed.length === 0));
+  assert(pgs.every((pg) => pg.members.every((member: { device_id: number }) => member.device_id !== victim.deviceId)));
+});
+
+Deno.test("scenario: unmap waits for every SDS, a silent member keeps it unconfirmed, addMember waits for the generation", async (t) => {
+  await using fixture = await served({ waitMs: 2_000 });
+  await sdcOf(fixture);
+  await fixture.ok("POST", "/vol/map?volume_id=1&sdc_id=1");
+  await t.step("all answer: done, and each was told", async () => {
+    await fixture.ok("POST", "/vol/unmap?volume_id=1&sdc_id=1");
+    assertEquals(new Set(fixture.callsTo("/control/revoke").map((call) => call.port)), new Set([9100, 9101, 9102]));
+    await fixture.ok("POST", "/vol/map?volume_id=1&sdc_id=1");
+  });
+  await t.step("one is silent: 503, but the mapping is gone and deletion waits too", async () => {
+    fixture.silentPorts.add(9100);
+    const answer = await fixture.call("POST", "/vol/unmap?volume_id=1&sdc_id=1");
+    assertEquals([answer.status, answer.body.code], [503, "unavailable"]);
+    assert(answer.body.detail.includes("sds-1"));
+    assertEquals((await fixture.ok("GET", "/vol/1")).mapping_count, 0);
+    assertEquals((await fixture.call("DELETE", "/vol/1")).status, 503);
+  });
+  await t.step("it answers later: confirmed", async () => {
+    fixture.silentPorts.clear();
+    await fixture.run(1_000);
+    await fixture.ok("POST", "/vol/map?volume_id=1&sdc_id=1");
+  });
+});
+
+Deno.test("scenario: addMember is not recorded before the joiner enforces all mapping generations", async () => {
+  await using fixture = await served();
+  await sdcOf(fixture);
+  const [pg] = await fixture.pgs();
+  const primary = fixture.sdss.find((sds) => sds.deviceId === pg.members[0].device_id)!;
+  const secondary = fixture.sdss.find((sds) => sds.deviceId === pg.members[1].device_id)!;
+  await primary.change([{ kind: "remove_secondary", ...pgKey(pg), deviceId: secondary.deviceId! }]);
+  secondary.mappingVersion = 0;
+  await fixture.ok("POST", "/vol/map?volume_id=1&sdc_id=1");
+  await secondary.beat();
+  const key = { ...pgKey(pg), epoch: pgKey({ ...pg, epoch: 2 }).epoch };
+  const join = {
+    kind: "add_member" as const,
+    ...key,
+    joiner: { deviceId: secondary.deviceId!, incarnation: secondary.incarnation },
+  };
+  assertEquals((await primary.change([join])).results[0]!.outcome, "not_yet");
+  secondary.mappingVersion = undefined;
+  await secondary.beat();
+  await secondary.beat();
+  assertEquals((await primary.change([join])).results[0]!.outcome, "changed");
+});
+
+Deno.test("scenario: a deleted volume is gone at once and its rows go when every group reported", async () => {
+  await using fixture = await served();
+  assertEquals(await fixture.ok("DELETE", "/vol/1"), { status: "deleted" });
+  assertEquals(await fixture.ok("GET", "/vol/list"), []);
+  assertEquals((await fixture.call("GET", "/vol/1")).status, 404);
+  await fixture.run(500);
+  const asked = fixture.sdss.filter((sds) => sds.last!.nodeDeletions.length > 0);
+  assert(asked.length > 0);
+  const pgs = await fixture.pgs();
+  for (const sds of fixture.sdss) {
+    const led = pgs.filter((pg) => pg.members[0].device_id === sds.deviceId).map((pg) => pg.pg_id);
+    sds.extra = { deletedNodes: [{ nodeId: 1, pgIds: led }] };
+  }
+  await fixture.run(1_000);
+  assertEquals(fixture.sdss.flatMap((sds) => sds.last!.nodeDeletions), []);
+  const { db } = fixture.mdm.context;
+  assertEquals(
+    db.get(
+      "SELECT (SELECT COUNT(*) FROM volumes) + (SELECT COUNT(*) FROM node) + (SELECT COUNT(*) FROM vtree) AS rows",
+    ),
+    Object.assign(Object.create(null), { rows: 0 }),
+  );
+  await fixture.ok("POST", "/vol/create", { name: "v", size_gb: 0.5, pool_id: 1 });
+});
+
+Deno.test("scenario: the MDM restarts: term grows, groups stay, SDSs register again, running joins are adopted", async () => {
+  await using fixture = await served();
+  const before = await fixture.pgs();
+  const [pg] = before;
+  const primary = fixture.sdss.find((sds) => sds.deviceId === pg.members[0].device_id)!;
+  await primary.change([{ kind: "remove_secondary", ...pgKey(pg), deviceId: pg.members[1].device_id }]);
+  await fixture.run(1_000);
+  const [task] = primary.last!.joinTasks;
+  assert(task !== undefined);
+  const timeBefore = primary.last!.mdmTimeMs;
+  await fixture.restartMdm();
+  const { incarnation: _incarnation, mode: _mode, sdsId: _sdsId, ...report } = task;
+  primary.joins = [{
+    ...report,
+    state: "running",
+    alarm: false,
+    chunksCopied: 3,
+    bytesCopied: 3 * 2 ** 20,
+    message: "",
+  }];
+  assertEquals(
+    (await fixture.sdss[1]!.call("/internal/v1/sds/heartbeat", {
+      ...{ sequence: 99, configVersion: 0, mappingVersion: 0, stopping: false, joins: [], io: [], devices: [] },
+    })).body.registered,
+    false,
+  );
+  for (const sds of fixture.sdss) if (sds !== primary) await sds.beat();
+  await primary.beat();
+  await fixture.run(500);
+  assertEquals(primary.last!.mdmTerm, 2);
+  assert(primary.last!.mdmTimeMs >= timeBefore);
+  assertEquals(primary.last!.joinTasks, [task]);
+  const [now] = await fixture.pgs();
+  assertEquals([now.epoch, now.join.bytes_copied], [2, 3 * 2 ** 20]);
+});
+
+Deno.test("scenario: a device reports a higher epoch than the database has: its group is refused, with an alert", async () => {
+  await using fixture = await served();
+  const [pg] = await fixture.pgs();
+  const primary = fixture.sdss.find((sds) => sds.deviceId === pg.members[0].device_id)!;
+  primary.rows.set(pgKey(pg).pgId, { pgId: pgKey(pg).pgId, epoch: 9, complete: true });
+  await primary.beat();
+  const answer = await primary.change([{ kind: "bump", ...pgKey(pg) }]);
+  assertEquals([answer.results[0]!.outcome, answer.results[0]!.reason], ["refused", "epoch_ahead"]);
+  const { alerts } = await fixture.ok("GET", "/api/v1/overview");
+  assertEquals(alerts.map((alert: { key: string }) => alert.key), [`epoch_ahead/pg-${pg.pg_id}`]);
+  assertEquals((await fixture.pgs())[0].state, "down");
+});
+
+Deno.test("scenario: starts are refused that go back, run twice, or moved to another host", async (t) => {
+  await using fixture = await served();
+  const sds = fixture.sdss[0]!;
+  const first = sds.incarnation;
+  sds.restart();
+  assertEquals((await sds.register()).status, 200);
+  await t.step("an older counter", async () => {
+    const now = sds.incarnation;
+    sds.incarnation = first;
+    const { status, body } = await sds.register();
+    assertEquals([status, body.detail.includes("newest known")], [409, true]);
+    sds.incarnation = now;
+  });
+  await t.step("a copy of the directory beside the running process", async () => {
+    const { incarnation } = sds;
+    sds.incarnation = { counter: incarnation.counter + 1, random: "ffffffffffffffff" };
+    sds.inode = 8;
+    assertEquals((await sds.register()).status, 409);
+    [sds.incarnation, sds.inode] = [incarnation, 7];
+  });
+  await t.step("another host, until an operator confirms", async () => {
+    sds.up = false;
+    await fixture.run(6_000);
+    sds.restart();
+    sds.hostId = "host-2";
+    const { status, body } = await sds.register();
+    assertEquals([status, body.detail.includes("confirm_host")], [409, true]);
+    await fixture.ok("POST", `/api/v1/devices/${sds.deviceId}/confirm_host`);
+    assertEquals((await sds.register()).status, 200);
+  });
+});
+
+Deno.test("scenario: a pool with one SDS works with one copy and gets its second by itself", async () => {
+  await using fixture = new MdmFixture();
+  await fixture.topology(1);
+  await fixture.ok("POST", "/vol/create", { name: "v", size_gb: 0.5, pool_id: 1 });
+  await fixture.run(1_000);
+  assertEquals(
+    (await fixture.pgs()).map((pg) => [pg.members.length, pg.fresh, pg.state]),
+    Array(4).fill([1, false, "degraded"]),
+  );
+  assertEquals((await fixture.ok("GET", "/pool/1/health")).health, "DEGRADED");
+  await fixture.addSds();
+  for (let round = 0; round < 6; round++) {
+    await fixture.run(500);
+    assert(fixture.sdss[0]!.last!.joinTasks.length <= 2, "two full joins at a time");
+    await fixture.sdss[0]!.finishJoins();
+  }
+  assertEquals((await fixture.pgs()).map((pg) => pg.state), Array(4).fill("full"));
+});
+
+Deno.test("scenario: a failed device leaves no departed rows and is replaced at once", async () => {
+  await using fixture = await served();
+  const victim = fixture.sdss[0]!;
+  victim.failed = true;
+  await victim.beat();
+  for (const pg of await fixture.pgs()) {
+    const position = pg.members.findIndex((member: { device_id: number }) => member.device_id === victim.deviceId);
+    if (position === -1) continue;
+    const other = fixture.sdss.find((sds) => sds.deviceId === pg.members[1 - position].device_id)!;
+    await other.change([
+      position === 0
+        ? { kind: "take_over", ...pgKey(pg) }
+        : { kind: "remove_secondary", ...pgKey(pg), deviceId: victim.deviceId! },
+    ]);
+  }
+  assertEquals((await fixture.pgs()).flatMap((pg) => pg.departed), []);
+  await fixture.run(1_000);
+  const tasks = fixture.sdss.flatMap((sds) => sds.last!.joinTasks);
+  assert(tasks.length > 0 && tasks.every((task) => task.mode === "full" && task.deviceId !== victim.deviceId));
+  assertEquals((await fixture.ok("GET", "/sds/1")).state, "DEGRADED");
+});

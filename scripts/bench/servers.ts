@@ -63,7 +63,7 @@ export async function startPeer(
     args: ["--persistent", "--shared=0", "--format=raw", "--cache=writeback", "--export-name=demo", ...place, file],
     stdin: "null",
     stdout: "null",
-    stderr: "inherit",
+    stderr: "null",
   }).spawn();
   const connected = await waitFor(process, async () => {
     const connecting = options.tcp
@@ -71,7 +71,7 @@ export async function startPeer(
       : Deno.connect({ transport: "unix", path: socket });
     return await connecting.then((connection) => connection, () => undefined);
   });
-  if (connected === undefined) throw new Error("qemu-nbd did not start");
+  if (connected === undefined) throw new Error(`qemu-nbd did not start on ${options.tcp ? `port ${options.port}` : socket}`);
   connected.close();
   return {
     uri: options.tcp ? `nbd://127.0.0.1:${options.port}/demo` : `nbd+unix:///demo?socket=${socket}`,

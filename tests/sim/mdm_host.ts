@@ -1,0 +1,70 @@
+/**
+ * The MDM of a simulated cluster: the real application over a database that survives its crashes.
+ *
+ * @module
+ */
+import { DatabaseSync } from "node:sqlite";
+import { createMdm, type Mdm } from "@/mdm/app.ts";
+import type { MdmOptions } from "@/mdm/options.ts";
+import { preparedDatabase } from "@/mdm/store/database.ts";
+import { assert } from "@/shared/errors.ts";
+import { logger } from "@/shared/log.ts";
+import { SimProcess, type World } from "@/tests/sim/process.ts";
+import type { SeededRandom } from "@/tests/sim/seeded_random.ts";
+
+/** Port of its API. */
+export const MDM_PORT = 8001;
+
+/** One host with one MDM. */
+export class MdmHost {
+  readonly process: SimProcess;
+  readonly #sqlite = new DatabaseSync(":memory:");
+  readonly #options: Partial<MdmOptions>;
+  #mdm: Mdm | undefined;
+
+  constructor(
+    name: string,
+    options: { readonly world: World; readonly random: SeededRandom; readonly mdm: Partial<MdmOptions> },
+  ) {
+    this.process = new SimProcess(name, options);
+    this.#options = options.mdm;
+  }
+
+  get name(): string {
+    return this.process.name;
+  }
+
+  get url(): string {
+    return `http://${this.name}:${MDM_PORT}`;
+  }
+
+  /** What it knows now; the MDM runs. */
+  get context(): Mdm["context"] {
+    assert(this.#mdm !== undefined, "the MDM was started");
+    return this.#mdm.context;
+  }
+
+  start(): void {
+    const { clock, random, http, serveHttp } = this.process.start();
+    const mdm = createMdm({
+      db: preparedDatabase(this.#sqlite),
+      clock,
+      random,
+      send: http,
+      log: logger("sim", this.name),
+      options: this.#options,
+    });
+    serveHttp(MDM_PORT, (request) => mdm.app.fetch(request));
+    this.#mdm = mdm;
+  }
+
+  crash(options: { readonly hostDown: boolean }): void {
+    this.process.crash(options);
+  }
+
+  /** At the end of a run. */
+  close(): void {
+    this.process.crash();
+    this.#sqlite.close();
+  }
+}

@@ -71,7 +71,9 @@ export async function startPeer(
       : Deno.connect({ transport: "unix", path: socket });
     return await connecting.then((connection) => connection, () => undefined);
   });
-  if (connected === undefined) throw new Error(`qemu-nbd did not start on ${options.tcp ? `port ${options.port}` : socket}`);
+  if (connected === undefined) {
+    throw new Error(`qemu-nbd did not start on ${options.tcp ? `port ${options.port}` : socket}`);
+  }
   connected.close();
   return {
     uri: options.tcp ? `nbd://127.0.0.1:${options.port}/demo` : `nbd+unix:///demo?socket=${socket}`,

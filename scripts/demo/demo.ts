@@ -222,7 +222,11 @@ function busyPorts(plan: DemoPlan): string[] {
       return [];
     } catch (error) {
       if (!(error instanceof Deno.errors.AddrInUse)) throw error;
-      return [`Port ${port} (${use}) is in use: stop what uses it, or start the demo with --port-offset 100`];
+      return [
+        `Port ${port} (${use}) is in use: stop what uses it, or start the demo with --port-offset ${
+          plan.options.portOffset + 100
+        }`,
+      ];
     }
   }).slice(0, 1);
 }

@@ -141,7 +141,9 @@ Deno.test("runDemo() names a busy port in one line and starts nothing", async ()
   await using demo = startDemo(plan);
   assertEquals(await demo.done, 1);
   assertEquals(demo.printed, [
-    `Port ${plan.sds[1]!.dataPort} (sds-2 data) is in use: stop what uses it, or start the demo with --port-offset 100`,
+    `Port ${plan.sds[1]!.dataPort} (sds-2 data) is in use: stop what uses it, or start the demo with --port-offset ${
+      plan.options.portOffset + 100
+    }`,
   ]);
 });
 

@@ -64,7 +64,7 @@ export class RemoteVolume implements BlockDevice {
       targetOf: (pgIndex) => this.#link.targetOf(pgIndex),
       wantToken: () => this.#link.wantToken(),
       pieceDone: (piece, error, lossGeneration) => this.#pieceDone(piece, error, lossGeneration),
-      fenced: () => this.stop("fenced"),
+      fenced: () => this.#fence("an SDS says that this session is revoked"),
     });
     this.#cutter = new RequestCutter({ owner: this.#dispatcher, nextOpSeq: () => this.#link.nextOpSeq() });
     this.#link.attach({
@@ -75,10 +75,7 @@ export class RemoteVolume implements BlockDevice {
       },
       suspects: () => this.#suspects(),
       needsRoutes: () => this.#needsRoutes(),
-      fenced: (reason) => {
-        this.#context.log.warning("Volume {name} stops: {reason}", { name: this.name, reason });
-        this.stop("fenced");
-      },
+      fenced: (reason) => this.#fence(reason),
     });
   }
 
@@ -153,6 +150,13 @@ export class RemoteVolume implements BlockDevice {
       this.#detachPieces(request);
       this.#complete(request, code);
     }
+  }
+
+  #fence(reason: string): void {
+    if (this.#stopped !== undefined) return;
+    this.#context.log.warning("Volume {name} stops: {reason}", { name: this.name, reason });
+    this.stop("fenced");
+    this.#events.fenced();
   }
 
   #count(request: VolumeRequest): void {
@@ -275,7 +279,7 @@ export class RemoteVolume implements BlockDevice {
         targetOf: (pgIndex) => this.#link.targetOf(pgIndex),
         wantMap: () => this.#link.routes.want(),
         wantToken: () => this.#link.wantToken(),
-        fenced: () => this.stop("fenced"),
+        fenced: () => this.#fence("an SDS says that this session is revoked"),
         keepGenerations: (generations) => this.#events.keepGenerations(generations),
         writesLost: (pgIds) => this.#writesLost(pgIds),
       },

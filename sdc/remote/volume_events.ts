@@ -33,6 +33,8 @@ export interface VolumeEvents {
   keepGenerations(generations: readonly FlushedGeneration[]): void;
   /** A request failed. */
   ioFailed(failure: IoFailure): void;
+  /** The cluster fenced the volume; it has stopped. */
+  fenced(): void;
 }
 
 /** One failed request. */

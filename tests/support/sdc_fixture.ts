@@ -54,6 +54,7 @@ export class SdcFixture implements AsyncDisposable {
   readonly peers: SdsPeers;
   readonly volume: RemoteVolume;
   readonly failures: IoFailure[] = [];
+  fencedCount = 0;
   /** Generations that the volume asked to keep, by pgId. */
   readonly kept: Map<number, number>;
 
@@ -87,6 +88,7 @@ export class SdcFixture implements AsyncDisposable {
           for (const { pgId, lossGeneration } of generations) this.kept.set(pgId, lossGeneration);
         },
         ioFailed: (failure) => this.failures.push(failure),
+        fenced: () => this.fencedCount++,
       },
     });
   }

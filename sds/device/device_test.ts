@@ -1,16 +1,12 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { formatDevice, inspectDevice } from "@/sds/device/format_device.ts";
 import { DATA_FILE, SLOT_BYTES } from "@/sds/device/layout.ts";
-import { openDevice } from "@/sds/device/open_device.ts";
 import { BLOCK_BYTES } from "@/shared/constants.ts";
 import { StorageError } from "@/shared/errors.ts";
-import { asId, type DeviceId } from "@/shared/ids.ts";
 import {
   asWrite,
   DeviceFixture,
   findChunk,
   groupOf,
-  IDENTITY,
   NODE_ID,
   readBlocksOf,
   regionOfChunk,
@@ -331,50 +327,6 @@ Deno.test("Device of a full file system refuses new chunks and still takes overw
   await fixture.drive(device.sync());
   assertEquals(device.failed, undefined);
   await fixture.drive(device.close({ clean: true }));
-});
-
-Deno.test("openDevice() refuses a foreign device, one in use, none at all, and one without its catalogue", async (t) => {
-  const fixture = await DeviceFixture.format();
-  const { clock, disk, random } = fixture;
-  await t.step("in use", async () => {
-    const device = await fixture.open();
-    assertEquals(await codeOf(fixture.open()), "unavailable");
-    await device.close({ clean: true });
-  });
-  await t.step("another cluster, SDS or device", async () => {
-    for (const field of ["clusterId", "sdsId", "deviceId"] as const) {
-      const identity = { ...IDENTITY, [field]: field === "clusterId" ? "cluster-b" : asId<DeviceId>(77) };
-      assertEquals(await codeOf(openDevice({ disk, identity, clock, random })), "conflict");
-    }
-    const device = await fixture.open();
-    assertEquals(device.wasClean, true, "refusals change nothing");
-    await device.close({ clean: true });
-  });
-  await t.step("formatted again", async () => {
-    const format = () => formatDevice({ disk, ...IDENTITY, capacityBytes: 2 ** 24 });
-    assertEquals(await codeOf(format()), "conflict");
-  });
-  await t.step("both superblocks rotten: failed, not empty", async () => {
-    fixture.disk.flipBit("superblock", { positionBytes: 30 });
-    const device = await fixture.open();
-    await device.close({ clean: true });
-    fixture.disk.flipBit("superblock", { positionBytes: 30 });
-    fixture.disk.flipBit("superblock", { positionBytes: 4096 + 30 });
-    assertEquals(await codeOf(fixture.open()), "device_failed");
-    assert("problem" in inspectDevice(disk)!);
-    assertEquals(await codeOf(formatDevice({ disk, ...IDENTITY, capacityBytes: 2 ** 24 })), "conflict");
-  });
-  await t.step("catalogue gone: failed, not empty", async () => {
-    const other = await DeviceFixture.format();
-    other.disk.remove("catalogue.db");
-    assertEquals(await codeOf(other.open()), "device_failed");
-  });
-  await t.step("not formatted", async () => {
-    const other = await DeviceFixture.format();
-    other.disk.remove("superblock");
-    assertEquals(await codeOf(other.open()), "not_found");
-    assertEquals(inspectDevice(other.disk), undefined);
-  });
 });
 
 Deno.test("Device asserts that data is written only under a durable intent and a begun write (I7)", async () => {

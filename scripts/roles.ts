@@ -128,7 +128,7 @@ function outside(directory: string, paths: readonly string[]): string[] {
   return paths.filter((path) => !resolve(path).startsWith(`${resolve(directory)}/`));
 }
 
-/** What a process must know of its host and cannot read itself. */
+/** What a process must know of its host and cannot read itself: Deno opens /proc to `--allow-all` only. */
 export function hostIdentity(): Record<string, string> {
   const bootId = firstLine("/proc/sys/kernel/random/boot_id");
   const hostId = firstLine("/etc/machine-id");

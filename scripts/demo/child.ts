@@ -92,9 +92,12 @@ function lineStream(): TransformStream<string, string> {
   });
 }
 
+/** Not `pipeTo`: between a pipe and a file it holds the text back until 64 KiB have come or the process ends. */
 async function appendTo(path: string, stream: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<void> {
-  const file = await Deno.open(path, { append: true, create: true, mode: 0o600 });
-  await stream.pipeTo(file.writable);
+  using file = await Deno.open(path, { append: true, create: true, mode: 0o600 });
+  for await (const bytes of stream) {
+    for (let written = 0; written < bytes.length;) written += await file.write(bytes.subarray(written));
+  }
 }
 
 function signalQuietly(process: Deno.ChildProcess, signal: Deno.Signal): void {

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { z } from "zod";
 import { type Overview, overviewSchema } from "@/shared/api/overview.ts";
 import type { Clock, Timer } from "@/shared/clock.ts";
 import type { Logger } from "@/shared/log.ts";
@@ -170,7 +171,10 @@ export class Poller {
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   if (error.name === "TimeoutError") return "no answer in time";
-  if (error.name === "ZodError") return "its answer has another shape than this version of MGMT reads";
+  if (error instanceof z.ZodError) {
+    const field = error.issues[0]?.path.join(".") ?? "";
+    return `its answer is not one that this version of MGMT reads (field ${field})`;
+  }
   const text = error.cause instanceof Error ? error.cause.message : error.message;
   if (/refused/i.test(text)) return "the connection was refused: nothing listens there";
   return text;

@@ -132,12 +132,12 @@ function orderSections(names) {
   const parent = document.querySelector(".sections");
   if (!parent) return;
   const present = new Map([...parent.children].map((child) => [child.getAttribute("data-live"), child]));
-  if (names.length === 1 || [...present.keys()].join() === names.join()) return;
+  if (names.length === 0 || [...present.keys()].join() === names.join()) return;
   for (const name of names) {
     let section = present.get(name);
     if (!section) {
       section = document.createElement("div");
-      section.className = `section ${name}`;
+      section.className = "section";
       section.setAttribute("data-live", name);
     }
     parent.append(section);

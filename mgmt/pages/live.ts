@@ -75,7 +75,7 @@ export function liveRoutes(parts: MgmtParts): Hono {
           const { key, text } = announcement(view);
           const update = {
             title: page.title,
-            order: ["contact", ...page.sections.map(({ name }) => name)],
+            order: page.sections.map(({ name }) => name),
             sections: differences.since(renderSections(page, view)),
             state: key,
             announce: text,

@@ -5,6 +5,7 @@
  */
 import { type Context, Hono } from "hono";
 import { StorageError } from "@/shared/errors.ts";
+import { FIRST_USER } from "@/mgmt/auth/first_start.ts";
 import type { SignedIn } from "@/mgmt/auth/session_service.ts";
 import { localPath, type MgmtParts, Visit } from "@/mgmt/pages/context.ts";
 import { accountPage, auditPage, FirstPasswordForm, SignInForm } from "@/mgmt/views/account.tsx";
@@ -26,7 +27,8 @@ export function signInRoutes(parts: MgmtParts): Hono {
     const visit = new Visit(c, parts);
     const formToken = visit.formToken();
     const firstTime = parts.store.users.withOneTimePassword().length > 0;
-    const form = <SignInForm {...facts} formToken={formToken} firstTime={firstTime} />;
+    const name = facts.name === "" && firstTime ? FIRST_USER : facts.name;
+    const form = <SignInForm {...facts} name={name} formToken={formToken} firstTime={firstTime} />;
     return c.html(renderPlain({ title: "Sign in", theme: visit.theme() }, form), facts.status);
   };
   routes.get("/sign-in", (c) => {

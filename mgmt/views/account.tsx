@@ -33,10 +33,18 @@ export function SignInForm(props: {
         autocomplete="username"
         autocapitalize="none"
         spellcheck={false}
+        autofocus={props.name === ""}
         required
       />
       <label for="password">Password</label>
-      <input id="password" name="password" type="password" autocomplete="current-password" required autofocus />
+      <input
+        id="password"
+        name="password"
+        type="password"
+        autocomplete="current-password"
+        required
+        autofocus={props.name !== ""}
+      />
       <button type="submit" class="primary">Sign in</button>
       {props.firstTime && (
         <p class="hint">

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { formatDuration } from "@/mgmt/core/format.ts";
 import { HISTORY_MS, type HistoryPoint, type IoRates } from "@/mgmt/core/rates.ts";
 
 /** A line of a chart. */
@@ -25,12 +26,17 @@ interface ChartProps {
 
 const WIDTH = 600;
 const HEIGHT = 160;
+/** Shortest time that a chart shows; it grows to {@linkcode HISTORY_MS} with what there is. */
+const SPAN_MS_MIN = 60_000;
+/** Time that a sparkline shows. */
+const SPARK_SPAN_MS = 120_000;
 /** Points farther apart than this are not joined by a line: nobody measured between them. */
 const GAP_MS = 25_000;
 
 /** A chart with an axis and a legend that says the newest values. */
 export function Chart({ history, series, label, format, base = 1000 }: ChartProps) {
   const newest = history.at(-1);
+  const spanMs = spanOf(history);
   const values = history.flatMap(({ rates }) => series.map(({ valueOf }) => valueOf(rates)));
   const top = niceTop(Math.max(0, ...values), base);
   return (
@@ -53,14 +59,14 @@ export function Chart({ history, series, label, format, base = 1000 }: ChartProp
           viewBox={`0 0 ${WIDTH} ${HEIGHT}`}
           preserveAspectRatio="none"
           role="img"
-          aria-label={`${label}, last 10 minutes`}
+          aria-label={`${label}, last ${formatDuration(spanMs)}`}
         >
           <path class="grid" d={`M0 .5H${WIDTH}M0 ${HEIGHT / 2}H${WIDTH}M0 ${HEIGHT - 0.5}H${WIDTH}`} />
           {series.map(({ name, mark, valueOf }) => (
-            <path key={name} class={`line ${mark}`} d={linePath(history, { valueOf, top })} />
+            <path key={name} class={`line ${mark}`} d={linePath(history, { valueOf, top, spanMs })} />
           ))}
         </svg>
-        <span class="axis past" aria-hidden="true">10 min ago</span>
+        <span class="axis past" aria-hidden="true">{formatDuration(spanMs)} ago</span>
         <span class="axis now" aria-hidden="true">now</span>
       </div>
     </figure>
@@ -69,22 +75,29 @@ export function Chart({ history, series, label, format, base = 1000 }: ChartProp
 
 /** A small line without axis, beside a figure that says the newest value. */
 export function Sparkline({ history, valueOf }: Pick<ChartProps, "history"> & Pick<Series, "valueOf">) {
-  const top = niceTop(Math.max(0, ...history.map(({ rates }) => valueOf(rates))));
+  const newestMs = history.at(-1)?.atMs ?? 0;
+  const recent = history.filter(({ atMs }) => newestMs - atMs <= SPARK_SPAN_MS);
+  const top = niceTop(Math.max(0, ...recent.map(({ rates }) => valueOf(rates))));
   return (
     <svg class="sparkline" viewBox={`0 0 ${WIDTH} ${HEIGHT}`} preserveAspectRatio="none" aria-hidden="true">
-      <path class="line a" d={linePath(history, { valueOf, top })} />
+      <path class="line a" d={linePath(recent, { valueOf, top, spanMs: SPARK_SPAN_MS })} />
     </svg>
   );
 }
 
+function spanOf(history: readonly HistoryPoint[]): number {
+  const lengthMs = (history.at(-1)?.atMs ?? 0) - (history[0]?.atMs ?? 0);
+  return Math.min(HISTORY_MS, Math.max(SPAN_MS_MIN, lengthMs));
+}
+
 function linePath(
   history: readonly HistoryPoint[],
-  scale: { readonly valueOf: (rates: IoRates) => number; readonly top: number },
+  scale: { readonly valueOf: (rates: IoRates) => number; readonly top: number; readonly spanMs: number },
 ): string {
   const endMs = history.at(-1)?.atMs ?? 0;
   let previousMs = -Infinity;
   return history.map(({ atMs, rates }) => {
-    const x = WIDTH * (1 - (endMs - atMs) / HISTORY_MS);
+    const x = WIDTH * (1 - (endMs - atMs) / scale.spanMs);
     const y = HEIGHT - 2 - (HEIGHT - 4) * scale.valueOf(rates) / scale.top;
     const command = atMs - previousMs > GAP_MS ? "M" : "L";
     previousMs = atMs;

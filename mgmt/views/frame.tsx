@@ -28,7 +28,6 @@ const NAVIGATION = [
 export function renderPage(page: Page, facts: FrameFacts): string {
   const { view, path, signedIn } = facts;
   const clusterName = view.snapshot?.overview.clusterName;
-  const sections = [contactSection(view), ...page.sections];
   return document(
     { title: [page.title, clusterName].filter(Boolean).join(" · "), theme: facts.theme, live: true },
     (
@@ -83,10 +82,11 @@ export function renderPage(page: Page, facts: FrameFacts): string {
               </p>
             )}
             <h1>{page.title}</h1>
+            <div data-live="contact">{contactSection(view).content}</div>
           </div>
           <div class="sections">
-            {sections.map((section) => (
-              <div key={section.name} class={`section ${section.name}`} data-live={section.name}>{section.content}</div>
+            {page.sections.map((section) => (
+              <div key={section.name} class="section" data-live={section.name}>{section.content}</div>
             ))}
           </div>
         </main>

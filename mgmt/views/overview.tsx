@@ -21,7 +21,7 @@ import { AlertList } from "@/mgmt/views/alerts.tsx";
 import { Sparkline } from "@/mgmt/views/chart.tsx";
 import type { Page, Section } from "@/mgmt/views/page.ts";
 import { Badge, Bar, ClockTime, Empty, LevelIcon, Panel, SpaceUsed, Table } from "@/mgmt/views/parts.tsx";
-import { rateColumns } from "@/mgmt/views/rates.tsx";
+import { operationsColumn, throughputColumn } from "@/mgmt/views/rates.tsx";
 import { NextStep } from "@/mgmt/views/next_step.tsx";
 import { Topology } from "@/mgmt/views/topology.tsx";
 
@@ -85,7 +85,7 @@ function Statement({ overview, stale }: { readonly overview: Overview; readonly 
     <div class={`statement level-${level}`}>
       <LevelIcon level={level} />
       <div>
-        <p class="sentence">{sentence.text}</p>
+        <p class="sentence">{stale && "Last known: "}{sentence.text}</p>
         {progress && (
           <div class="rebuild">
             <Bar part={progress.groupsDone} whole={progress.groupsTotal} label="Groups rebuilt" level="idle" />
@@ -114,14 +114,16 @@ function Figures({ overview, view }: { readonly overview: Overview; readonly vie
       <div>
         <dt>Space</dt>
         <dd>
-          <strong>{formatBytes(used)}</strong> <span class="quiet">of {formatBytes(capacity)} used</span>
+          <strong>{formatBytes(used)}</strong>
+          <span class="line">of {formatBytes(capacity)} used</span>
           <Bar part={used} whole={capacity} label="Space used" />
         </dd>
       </div>
       <div>
         <dt>Groups at full copies</dt>
         <dd>
-          <strong>{pgs.full}</strong> <span class="quiet">of {pgs.total}</span>
+          <strong>{pgs.full}</strong>
+          <span class="line">of {pgs.total}</span>
           <Bar
             part={pgs.full}
             whole={pgs.total}
@@ -134,7 +136,8 @@ function Figures({ overview, view }: { readonly overview: Overview; readonly vie
         <dt>Reads</dt>
         <dd>
           <strong>{rates ? formatCount(rates.readsPerSecond) : "–"}</strong>
-          <span class="quiet">/s · {rates ? formatByteRate(rates.readBytesPerSecond) : "–"}</span>
+          <span class="quiet">/s</span>
+          <span class="line">{rates ? formatByteRate(rates.readBytesPerSecond) : "–"}</span>
           <Sparkline history={view.history} valueOf={(rate) => rate.readsPerSecond} />
         </dd>
       </div>
@@ -142,7 +145,8 @@ function Figures({ overview, view }: { readonly overview: Overview; readonly vie
         <dt>Writes</dt>
         <dd>
           <strong>{rates ? formatCount(rates.writesPerSecond) : "–"}</strong>
-          <span class="quiet">/s · {rates ? formatByteRate(rates.writtenBytesPerSecond) : "–"}</span>
+          <span class="quiet">/s</span>
+          <span class="line">{rates ? formatByteRate(rates.writtenBytesPerSecond) : "–"}</span>
           <Sparkline history={view.history} valueOf={(rate) => rate.writesPerSecond} />
         </dd>
       </div>
@@ -175,7 +179,8 @@ function ServerTable({ sdss, view }: { readonly sdss: readonly OverviewSds[]; re
             />
           ),
         },
-        ...rateColumns<OverviewSds>(view.rates, (sds) => sdsKey(sds.sdsId)),
+        operationsColumn<OverviewSds>(view.rates, (sds) => sdsKey(sds.sdsId)),
+        throughputColumn<OverviewSds>(view.rates, (sds) => sdsKey(sds.sdsId)),
       ]}
     />
   );

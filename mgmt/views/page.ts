@@ -10,7 +10,7 @@ import type { SignedIn } from "@/mgmt/auth/session_service.ts";
 
 /** Part of a page that changes as one. */
 export interface Section {
-  /** Unique within the page; also its class. */
+  /** Unique within the page and its frame. */
   readonly name: string;
   /** Null while there is nothing to say. */
   readonly content: ComponentChildren;

@@ -189,7 +189,7 @@ export function sdcPage(sdc: OverviewSdc, { overview, view }: PageFacts): Page {
         ),
       },
       {
-        name: "mappings",
+        name: "mapped-volumes",
         content: (
           <Panel title="Volumes it may use" flush>
             {sdc.mappings.length === 0 ? <Empty title="None is mapped to it.">{null}</Empty> : (

@@ -1,34 +1,13 @@
 import { assert, assertEquals } from "@std/assert";
-import { MdmFixture, pgKey } from "@/tests/support/mdm_fixture.ts";
-import { signRequest } from "@/shared/http/node_auth.ts";
-import { openToken } from "@/shared/auth.ts";
 import { tokenKeys } from "@/mdm/store/token_keys.ts";
-
-/** Three SDSs, a volume, an SDC that has it mapped; all groups full and not fresh. */
-async function served(options: ConstructorParameters<typeof MdmFixture>[0] = {}) {
-  const fixture = new MdmFixture(options);
-  await fixture.topology(3);
-  await fixture.ok("POST", "/vol/create", { name: "v", size_gb: 0.5, pool_id: 1 });
-  await fixture.run(1_500);
-  return fixture;
-}
-
-async function sdcOf(fixture: MdmFixture) {
-  const componentId = "sdc-1";
-  const nodeKeyHex = await fixture.enrol(componentId, "SDC", 8003);
-  await fixture.ok("POST", "/sdc/add", { name: "sdc-1" });
-  const call = (path: string, body: unknown) =>
-    fixture.call("POST", path, {
-      body,
-      headers: signRequest({ method: "POST", path, body: JSON.stringify(body), nodeKeyHex, componentId }),
-    });
-  return { call, register: () => call("/internal/v1/sdc/register", { bootId: "b", hostId: "h" }) };
-}
+import { openToken } from "@/shared/auth.ts";
+import { pgKey } from "@/tests/support/mdm_fakes.ts";
+import { MdmFixture, servedFixture } from "@/tests/support/mdm_fixture.ts";
 
 Deno.test("scenario: three SDSs register, a pool gets its groups with the first volume, fresh is dropped, a token is issued", async (t) => {
   await using fixture = new MdmFixture();
   await fixture.topology(3);
-  const sdc = await sdcOf(fixture);
+  const sdc = await fixture.addSdc();
   for (const sds of fixture.sdss) sds.storesRows = false;
   const volume = await fixture.ok("POST", "/vol/create", { name: "v", size_gb: 0.5, pool_id: 1 });
   assertEquals(volume, { id: 1, name: "v" });
@@ -88,11 +67,10 @@ Deno.test("scenario: three SDSs register, a pool gets its groups with the first 
 });
 
 Deno.test("scenario: primary and secondary ask at once, the first wins, the other gets the new configuration", async () => {
-  await using fixture = await served();
+  await using fixture = await servedFixture();
   const [pg] = await fixture.pgs();
-  const byDevice = new Map(fixture.sdss.map((sds) => [sds.deviceId as number, sds]));
-  const primary = byDevice.get(pg.members[0].device_id)!;
-  const secondary = byDevice.get(pg.members[1].device_id)!;
+  const primary = fixture.sdsOf(pg.members[0]);
+  const secondary = fixture.sdsOf(pg.members[1]);
   const removed = await primary.change([{ kind: "remove_secondary", ...pgKey(pg), deviceId: secondary.deviceId! }]);
   const taken = await secondary.change([{ kind: "take_over", ...pgKey(pg) }]);
   assertEquals(removed.results[0]!.outcome, "changed");
@@ -113,124 +91,9 @@ Deno.test("scenario: primary and secondary ask at once, the first wins, the othe
   assertEquals(foreign.status, 403, "nobody asks for a device of another SDS");
 });
 
-Deno.test("scenario: a killed SDS returns: secondaries are told at once, its copies come back by delta, the rows go", async () => {
-  await using fixture = await served();
-  const victim = fixture.sdss[0]!;
-  const led = (await fixture.pgs()).filter((pg) => pg.members[0].device_id === victim.deviceId);
-  assert(led.length > 0, "the first SDS leads some group");
-  victim.restart();
-  const listed = led[0].members[0].incarnation;
-  await victim.beat();
-  const dead = fixture.callsTo("/control/peer_dead");
-  assertEquals(dead[0]?.body, { mdmTerm: 1, deviceId: victim.deviceId!, incarnation: listed });
-  for (const pg of await fixture.pgs()) {
-    const position = pg.members.findIndex((member: { device_id: number }) => member.device_id === victim.deviceId);
-    if (position === -1) continue;
-    const other = fixture.sdss.find((sds) => sds.deviceId === pg.members[1 - position].device_id)!;
-    await other.change([
-      position === 0
-        ? { kind: "take_over", ...pgKey(pg) }
-        : { kind: "remove_secondary", ...pgKey(pg), deviceId: victim.deviceId! },
-    ]);
-  }
-  assertEquals((await fixture.ok("GET", "/pool/1/health")).health, "DEGRADED");
-  await fixture.run(1_000);
-  const tasks = fixture.sdss.flatMap((sds) => sds.last!.joinTasks);
-  assert(tasks.length > 0 && tasks.every((task) => task.mode === "delta" && task.deviceId === victim.deviceId));
-  for (const sds of fixture.sdss) await sds.finishJoins();
-  await fixture.run(1_500);
-  const pgs = await fixture.pgs();
-  assertEquals(pgs.map((pg) => [pg.state, pg.departed.length, pg.join]), Array(4).fill(["full", 0, null]));
-  const overview = await fixture.ok("GET", "/api/v1/overview");
-  assertEquals([overview.health, overview.pools[0].rebuild, overview.pools[0].pgs.full], ["healthy", null, 4]);
-  assert(overview.events.some((event: { type: string }) => event.type === "rebuild_complete"));
-});
-
-Deno.test("scenario: all SDSs restart on the same boot: every group is activated at once, nothing is lost", async () => {
-  await using fixture = await served();
-  const before = await fixture.pgs();
-  for (const sds of fixture.sdss) sds.restart();
-  for (const sds of fixture.sdss) await sds.beat();
-  const after = await fixture.pgs();
-  assertEquals(
-    after.map((pg) => [pg.epoch, pg.loss_generation, pg.members.length, pg.departed.length]),
-    Array(4).fill([2, 0, 1, 1]),
-  );
-  assertEquals(after.map((pg) => pg.members[0].device_id), before.map((pg) => pg.members[0].device_id));
-  for (let round = 0; round < 6; round++) {
-    await fixture.run(500);
-    for (const sds of fixture.sdss) await sds.finishJoins();
-  }
-  assertEquals((await fixture.pgs()).map((pg) => pg.state), Array(4).fill("full"));
-});
-
-Deno.test("scenario: one of two members returns after a restart of both: it waits for grace, then goes on alone", async () => {
-  await using fixture = await served();
-  for (const sds of fixture.sdss) sds.up = false;
-  await fixture.run(6_000);
-  const one = fixture.sdss[0]!;
-  one.restart();
-  await fixture.run(4_000);
-  const mine = (pgs: { members: { device_id: number }[]; epoch: number }[]) =>
-    pgs.filter((pg) => pg.members.some((member) => member.device_id === one.deviceId));
-  assertEquals(mine(await fixture.pgs()).map((pg) => pg.epoch), mine(await fixture.pgs()).map(() => 1));
-  await fixture.run(2_000);
-  const activated = mine(await fixture.pgs());
-  assert(activated.length > 0 && activated.every((pg) => pg.epoch === 2 && pg.members.length === 1));
-});
-
-Deno.test("scenario: power loss of all hosts raises the loss generation and an alert", async () => {
-  await using fixture = await served();
-  for (const sds of fixture.sdss) sds.restart({ newBoot: true });
-  for (const sds of fixture.sdss) await sds.beat();
-  assertEquals((await fixture.pgs()).map((pg) => [pg.epoch, pg.loss_generation]), Array(4).fill([2, 1]));
-  const { alerts } = await fixture.ok("GET", "/api/v1/overview");
-  assertEquals(alerts.map((alert: { key: string; severity: string }) => [alert.key, alert.severity]), [
-    ["unflushed_writes_lost/pool-1", "critical"],
-  ]);
-});
-
-Deno.test("scenario: a clean stop before a reboot loses nothing", async () => {
-  await using fixture = await served();
-  for (const sds of fixture.sdss) {
-    sds.cleanFor = sds.incarnation;
-    sds.restart({ newBoot: true });
-  }
-  for (const sds of fixture.sdss) await sds.beat();
-  assertEquals((await fixture.pgs()).map((pg) => [pg.epoch, pg.loss_generation]), Array(4).fill([2, 0]));
-});
-
-Deno.test("scenario: an SDS stays away: after outAfterMs its groups get a full copy elsewhere", async () => {
-  await using fixture = await served({
-    times: { ...(await import("@/shared/constants.ts")).TIMES, outAfterMs: 20_000 },
-  });
-  const victim = fixture.sdss[0]!;
-  victim.up = false;
-  await fixture.run(5_500);
-  for (const pg of await fixture.pgs()) {
-    const position = pg.members.findIndex((member: { device_id: number }) => member.device_id === victim.deviceId);
-    if (position === -1) continue;
-    const other = fixture.sdss.find((sds) => sds.deviceId === pg.members[1 - position].device_id)!;
-    await other.change([
-      position === 0
-        ? { kind: "take_over", ...pgKey(pg) }
-        : { kind: "remove_secondary", ...pgKey(pg), deviceId: victim.deviceId! },
-    ]);
-  }
-  await fixture.run(10_000);
-  assertEquals(fixture.sdss.flatMap((sds) => sds.up ? sds.last!.joinTasks : []), [], "the copy may come back");
-  for (let round = 0; round < 15; round++) {
-    await fixture.run(1_000);
-    for (const sds of fixture.sdss) if (sds.up) await sds.finishJoins();
-  }
-  const pgs = await fixture.pgs();
-  assert(pgs.every((pg) => pg.state === "full" && pg.departed.length === 0));
-  assert(pgs.every((pg) => pg.members.every((member: { device_id: number }) => member.device_id !== victim.deviceId)));
-});
-
 Deno.test("scenario: unmap waits for every SDS, a silent member keeps it unconfirmed, addMember waits for the generation", async (t) => {
-  await using fixture = await served({ waitMs: 2_000 });
-  await sdcOf(fixture);
+  await using fixture = await servedFixture({ waitMs: 2_000 });
+  await fixture.addSdc();
   await fixture.ok("POST", "/vol/map?volume_id=1&sdc_id=1");
   await t.step("all answer: done, and each was told", async () => {
     await fixture.ok("POST", "/vol/unmap?volume_id=1&sdc_id=1");
@@ -253,11 +116,11 @@ Deno.test("scenario: unmap waits for every SDS, a silent member keeps it unconfi
 });
 
 Deno.test("scenario: addMember is not recorded before the joiner enforces all mapping generations", async () => {
-  await using fixture = await served();
-  await sdcOf(fixture);
+  await using fixture = await servedFixture();
+  await fixture.addSdc();
   const [pg] = await fixture.pgs();
-  const primary = fixture.sdss.find((sds) => sds.deviceId === pg.members[0].device_id)!;
-  const secondary = fixture.sdss.find((sds) => sds.deviceId === pg.members[1].device_id)!;
+  const primary = fixture.sdsOf(pg.members[0]);
+  const secondary = fixture.sdsOf(pg.members[1]);
   await primary.change([{ kind: "remove_secondary", ...pgKey(pg), deviceId: secondary.deviceId! }]);
   secondary.mappingVersion = 0;
   await fixture.ok("POST", "/vol/map?volume_id=1&sdc_id=1");
@@ -276,7 +139,7 @@ Deno.test("scenario: addMember is not recorded before the joiner enforces all ma
 });
 
 Deno.test("scenario: a deleted volume is gone at once and its rows go when every group reported", async () => {
-  await using fixture = await served();
+  await using fixture = await servedFixture();
   assertEquals(await fixture.ok("DELETE", "/vol/1"), { status: "deleted" });
   assertEquals(await fixture.ok("GET", "/vol/list"), []);
   assertEquals((await fixture.call("GET", "/vol/1")).status, 404);
@@ -301,10 +164,10 @@ Deno.test("scenario: a deleted volume is gone at once and its rows go when every
 });
 
 Deno.test("scenario: the MDM restarts: term grows, groups stay, SDSs register again, running joins are adopted", async () => {
-  await using fixture = await served();
+  await using fixture = await servedFixture();
   const before = await fixture.pgs();
   const [pg] = before;
-  const primary = fixture.sdss.find((sds) => sds.deviceId === pg.members[0].device_id)!;
+  const primary = fixture.sdsOf(pg.members[0]);
   await primary.change([{ kind: "remove_secondary", ...pgKey(pg), deviceId: pg.members[1].device_id }]);
   await fixture.run(1_000);
   const [task] = primary.last!.joinTasks;
@@ -337,9 +200,9 @@ Deno.test("scenario: the MDM restarts: term grows, groups stay, SDSs register ag
 });
 
 Deno.test("scenario: a device reports a higher epoch than the database has: its group is refused, with an alert", async () => {
-  await using fixture = await served();
+  await using fixture = await servedFixture();
   const [pg] = await fixture.pgs();
-  const primary = fixture.sdss.find((sds) => sds.deviceId === pg.members[0].device_id)!;
+  const primary = fixture.sdsOf(pg.members[0]);
   primary.rows.set(pgKey(pg).pgId, { pgId: pgKey(pg).pgId, epoch: 9, complete: true });
   await primary.beat();
   const answer = await primary.change([{ kind: "bump", ...pgKey(pg) }]);
@@ -350,7 +213,7 @@ Deno.test("scenario: a device reports a higher epoch than the database has: its 
 });
 
 Deno.test("scenario: starts are refused that go back, run twice, or moved to another host", async (t) => {
-  await using fixture = await served();
+  await using fixture = await servedFixture();
   const sds = fixture.sdss[0]!;
   const first = sds.incarnation;
   sds.restart();
@@ -379,45 +242,4 @@ Deno.test("scenario: starts are refused that go back, run twice, or moved to ano
     await fixture.ok("POST", `/api/v1/devices/${sds.deviceId}/confirm_host`);
     assertEquals((await sds.register()).status, 200);
   });
-});
-
-Deno.test("scenario: a pool with one SDS works with one copy and gets its second by itself", async () => {
-  await using fixture = new MdmFixture();
-  await fixture.topology(1);
-  await fixture.ok("POST", "/vol/create", { name: "v", size_gb: 0.5, pool_id: 1 });
-  await fixture.run(1_000);
-  assertEquals(
-    (await fixture.pgs()).map((pg) => [pg.members.length, pg.fresh, pg.state]),
-    Array(4).fill([1, false, "degraded"]),
-  );
-  assertEquals((await fixture.ok("GET", "/pool/1/health")).health, "DEGRADED");
-  await fixture.addSds();
-  for (let round = 0; round < 6; round++) {
-    await fixture.run(500);
-    assert(fixture.sdss[0]!.last!.joinTasks.length <= 2, "two full joins at a time");
-    await fixture.sdss[0]!.finishJoins();
-  }
-  assertEquals((await fixture.pgs()).map((pg) => pg.state), Array(4).fill("full"));
-});
-
-Deno.test("scenario: a failed device leaves no departed rows and is replaced at once", async () => {
-  await using fixture = await served();
-  const victim = fixture.sdss[0]!;
-  victim.failed = true;
-  await victim.beat();
-  for (const pg of await fixture.pgs()) {
-    const position = pg.members.findIndex((member: { device_id: number }) => member.device_id === victim.deviceId);
-    if (position === -1) continue;
-    const other = fixture.sdss.find((sds) => sds.deviceId === pg.members[1 - position].device_id)!;
-    await other.change([
-      position === 0
-        ? { kind: "take_over", ...pgKey(pg) }
-        : { kind: "remove_secondary", ...pgKey(pg), deviceId: victim.deviceId! },
-    ]);
-  }
-  assertEquals((await fixture.pgs()).flatMap((pg) => pg.departed), []);
-  await fixture.run(1_000);
-  const tasks = fixture.sdss.flatMap((sds) => sds.last!.joinTasks);
-  assert(tasks.length > 0 && tasks.every((task) => task.mode === "full" && task.deviceId !== victim.deviceId));
-  assertEquals((await fixture.ok("GET", "/sds/1")).state, "DEGRADED");
 });

@@ -15,15 +15,7 @@ export function mdmMetrics(context: MdmContext): Registry {
   const registry = new Registry();
   const gauge = (name: string, help: string, labelNames: string[]) =>
     new Gauge({ name, help, labelNames, registers: [registry] });
-  const poolTotal = gauge("powerflex_pool_total_capacity_gb", "Limit of logical bytes, in GiB.", ["pool"]);
-  const poolUsed = gauge("powerflex_pool_used_capacity_gb", "Logical bytes used, in GiB.", ["pool"]);
-  const poolHealth = gauge("powerflex_pool_health", "2 = all copies there, 1 = some missing, 0 = some not served.", [
-    "pool",
-  ]);
-  const groups = gauge("powerflex_pool_placement_groups", "Placement groups by state.", ["pool", "state"]);
-  const sdsState = gauge("powerflex_sds_state", "1 = heard lately.", ["sds"]);
-  const sdsUsed = gauge("powerflex_sds_used_capacity_gb", "Bytes used on its devices, in GiB.", ["sds"]);
-  const volumeSize = gauge("powerflex_volume_size_gb", "Size, in GiB.", ["volume"]);
+  // Registered first, it is asked first: it fills in the others before they are.
   new Gauge({
     name: "powerflex_mdm_term",
     help: "Number of this start of the MDM.",
@@ -47,5 +39,14 @@ export function mdmMetrics(context: MdmContext): Registry {
       for (const volume of overview.volumes) volumeSize.set({ volume: volume.name }, gibOfBytes(volume.sizeBytes));
     },
   });
+  const poolTotal = gauge("powerflex_pool_total_capacity_gb", "Limit of logical bytes, in GiB.", ["pool"]);
+  const poolUsed = gauge("powerflex_pool_used_capacity_gb", "Logical bytes used, in GiB.", ["pool"]);
+  const poolHealth = gauge("powerflex_pool_health", "2 = all copies there, 1 = some missing, 0 = some not served.", [
+    "pool",
+  ]);
+  const groups = gauge("powerflex_pool_placement_groups", "Placement groups by state.", ["pool", "state"]);
+  const sdsState = gauge("powerflex_sds_state", "1 = heard lately.", ["sds"]);
+  const sdsUsed = gauge("powerflex_sds_used_capacity_gb", "Bytes used on its devices, in GiB.", ["sds"]);
+  const volumeSize = gauge("powerflex_volume_size_gb", "Size, in GiB.", ["volume"]);
   return registry;
 }

@@ -38,13 +38,15 @@ export function placeGroups(request: PlacementRequest): Map<PgId, Target> {
   const devices = new Map(usable.map((device) => [device.deviceId, device]));
   const shares = sharesOf(usable, { pgCount: request.pgIds.length, copies: request.copies });
   const scores = new ScoreCache();
-  const work: Work = { scores, devices, shares, counts: new Map(), primaries: new Map(), targets: new Map() };
+  const held = new Set(request.current === undefined ? devices.keys() : [...request.current.values()].flat());
+  const added = new Set([...devices.keys()].filter((deviceId) => !held.has(deviceId)));
+  const work: Work = { scores, added, devices, shares, counts: new Map(), primaries: new Map(), targets: new Map() };
   for (const pgId of request.pgIds) {
     const kept = (request.current?.get(pgId) ?? []).filter((deviceId) => devices.has(deviceId));
     work.targets.set(pgId, filledTarget(pgId, { kept, devices: usable, copies: request.copies, scores }));
   }
   recount(work);
-  if (request.current !== undefined) letNewDevicesWin(work, request.current);
+  letNewDevicesWin(work);
   balanceCopies(work);
   balancePrimaries(work);
   return work.targets;
@@ -123,6 +125,8 @@ class ScoreCache {
 
 interface Work {
   readonly scores: ScoreCache;
+  /** Devices that no current target names. */
+  readonly added: ReadonlySet<DeviceId>;
   readonly devices: ReadonlyMap<DeviceId, PlacementDevice>;
   readonly shares: ReadonlyMap<DeviceId, number>;
   readonly counts: Map<DeviceId, number>;
@@ -167,10 +171,9 @@ function recount(work: Work): void {
 }
 
 /** Gives a device that is new in this placement the groups in which it beats a holder, up to its share. */
-function letNewDevicesWin(work: Work, current: ReadonlyMap<PgId, Target>): void {
-  const before = new Set([...current.values()].flat());
-  for (const device of work.devices.values()) {
-    if (before.has(device.deviceId)) continue;
+function letNewDevicesWin(work: Work): void {
+  for (const addedId of work.added) {
+    const device = work.devices.get(addedId)!;
     const won = [...work.targets].flatMap(([pgId, target]) => {
       const loser = weakestHolder(work, { pgId, target, device });
       return loser === undefined ? [] : [{ pgId, ...loser }];
@@ -220,11 +223,13 @@ function replace(work: Work, move: { pgId: PgId; from: DeviceId; to: DeviceId })
 /** Moves one group at a time from a device above its tolerance to the emptiest that may take it. */
 function balanceCopies(work: Work): void {
   const load = (deviceId: DeviceId, extra = 0) => (work.counts.get(deviceId)! + extra) / work.shares.get(deviceId)!;
+  // What has to move goes to a device that was added, as long as it is below its share: the others keep what they have.
+  const rank = (deviceId: DeviceId) => work.added.has(deviceId) && load(deviceId) < 1 ? 0 : 1;
   for (;;) {
-    const byLoad = [...work.devices.keys()].sort((a, b) => load(a) - load(b) || a - b);
+    const byLoad = [...work.devices.keys()].sort((a, b) => rank(a) - rank(b) || load(a) - load(b) || a - b);
     const move = byLoad.toReversed().filter((from) => load(from) > SHARE_TOLERANCE).map((from) => {
       for (const to of byLoad) {
-        if (load(to, 1) >= load(from)) return undefined;
+        if (load(to, 1) >= load(from)) continue;
         const pgId = bestMove(work, { from, to });
         if (pgId !== undefined) return { pgId, from, to };
       }

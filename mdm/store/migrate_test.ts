@@ -1,0 +1,92 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { DatabaseSync } from "node:sqlite";
+import { preparedDatabase } from "@/mdm/store/database.ts";
+import { migrate, migrationChecksum } from "@/mdm/store/migrate.ts";
+import { MIGRATIONS } from "@/mdm/store/migrations/all.ts";
+
+/** Checksums of the migrations that were released: none may ever change. */
+const RELEASED = [
+  "cluster f018ff2f98c4579537df7fd398f94876c2272a718585e7c9e2667607455b54be",
+  "topology 428dc2ee32e8d4d6d17c130d661ed38444f8c5e0dec07f78a4fc273820f8a50e",
+  "volumes d79573ef42192c7d6125c97688cb9e63f61cc445701d79ef643bcecec0cb06dc",
+  "placement 97581528815fb181c06ccb6f8e2cdd54ff2a3fde52aa31df00e1b802212a6fa0",
+];
+
+Deno.test("migrations are numbered without gaps and were not edited", () => {
+  assertEquals(MIGRATIONS.map((migration) => migration.version), MIGRATIONS.map((_, index) => index + 1));
+  assertEquals(MIGRATIONS.map((migration) => `${migration.name} ${migrationChecksum(migration)}`), RELEASED);
+});
+
+Deno.test("migrate() runs each migration once, in order", () => {
+  const sqlite = new DatabaseSync(":memory:");
+  migrate(sqlite, MIGRATIONS.slice(0, 2));
+  migrate(sqlite);
+  migrate(sqlite);
+  const rows = sqlite.prepare("SELECT version FROM schema_migrations ORDER BY version").all().map((row) =>
+    row["version"]
+  );
+  assertEquals(rows, MIGRATIONS.map((migration) => migration.version));
+  sqlite.close();
+});
+
+Deno.test("migrate() refuses an edited migration and a newer database, and leaves a failed one undone", () => {
+  const sqlite = new DatabaseSync(":memory:");
+  const first = { version: 1, name: "first", sql: "CREATE TABLE one (id INTEGER) STRICT" };
+  migrate(sqlite, [first]);
+  assertThrows(() => migrate(sqlite, [{ ...first, sql: `${first.sql} ` }]), Error, "was changed after it ran");
+  assertThrows(() => migrate(sqlite, []), Error, "newer version");
+  const broken = {
+    version: 2,
+    name: "broken",
+    sql: "CREATE TABLE two (id INTEGER) STRICT; SELECT nothing FROM nowhere",
+  };
+  assertThrows(() => migrate(sqlite, [first, broken]), Error, "Cannot apply migration 2 (broken)");
+  assertEquals(sqlite.prepare("SELECT name FROM sqlite_master WHERE name = 'two'").all(), []);
+  sqlite.close();
+});
+
+Deno.test("Database.transaction() commits all or nothing; one within another is part of it", () => {
+  const sqlite = new DatabaseSync(":memory:");
+  const db = preparedDatabase(sqlite);
+  const names = () => db.all<{ key: string }>("SELECT key FROM cluster_config ORDER BY key").map((row) => row.key);
+  const put = (key: string) => db.run("INSERT INTO cluster_config (key, value) VALUES (?, '')", key);
+  assertThrows(
+    () =>
+      db.transaction(() => {
+        put("a");
+        db.transaction(() => put("b"));
+        throw new Error("no");
+      }),
+    Error,
+    "no",
+  );
+  assertEquals(names(), []);
+  db.transaction(() => {
+    put("a");
+    assertThrows(() =>
+      db.transaction(() => {
+        throw new Error("inner");
+      })
+    );
+  });
+  assertEquals(names(), ["a"]);
+  assert(db.get("SELECT 1 AS one FROM cluster_config WHERE key = 'b'") === undefined);
+  db.close();
+});
+
+Deno.test("every table is read by some file of the store", async () => {
+  const sqlite = new DatabaseSync(":memory:");
+  preparedDatabase(sqlite);
+  const tables = sqlite.prepare("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
+    .all()
+    .map((row) => String(row["name"]));
+  let source = "";
+  const folder = new URL(".", import.meta.url);
+  for await (const entry of Deno.readDir(folder)) {
+    if (entry.isFile && !entry.name.endsWith("_test.ts")) {
+      source += await Deno.readTextFile(new URL(entry.name, folder));
+    }
+  }
+  for (const table of tables) assert(new RegExp(`(FROM|JOIN) ${table}\\b`).test(source), `${table} is read`);
+  sqlite.close();
+});

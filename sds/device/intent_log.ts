@@ -49,14 +49,13 @@ export class IntentLog {
     return this.#round;
   }
 
-  /** Writes the first records of a new group, all clear; they are durable with the next sync of the file. */
+  /**
+   * Writes the first records of a new group, all clear, over both places; they are durable with the next sync of the file. If a
+   * power loss takes them, the place holds bits of an earlier copy or of another group, which means at worst that all are set.
+   */
   create(pg: DevicePg): void {
-    const older = this.#readRecords(pg);
-    const generation = Math.max(0, ...older.map((record) => record.generation));
     const { resync, dirty } = pg.intents;
-    for (const next of [generation + 1, generation + 2]) {
-      this.#write(pg, { pgId: pg.pgId, generation: next, resync, dirty });
-    }
+    for (const generation of [1, 2]) this.#write(pg, { pgId: pg.pgId, generation, resync, dirty });
   }
 
   /** Fills a group's bitmaps from its records; all set if none is valid. */

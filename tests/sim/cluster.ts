@@ -1,0 +1,163 @@
+/**
+ * A simulated cluster: one MDM, three SDSs, SDCs, made through the real APIs in virtual time, with what a run asks of it.
+ *
+ * @module
+ */
+import { CHUNK_BYTES } from "@/shared/constants.ts";
+import { assert } from "@/shared/errors.ts";
+import { asId, type PoolId } from "@/shared/ids.ts";
+import { type Overview, overviewSchema } from "@/shared/api/overview.ts";
+import type { HttpSend } from "@/shared/http_client.ts";
+import type { Cast } from "@/tests/sim/faults.ts";
+import { MdmHost } from "@/tests/sim/mdm_host.ts";
+import { SimProcess, type World } from "@/tests/sim/process.ts";
+import { SdcHost } from "@/tests/sim/sdc_host.ts";
+import { SdsHost } from "@/tests/sim/sds_host.ts";
+import type { SeededRandom } from "@/tests/sim/seeded_random.ts";
+
+const JOIN_TOKEN = "join-token-of-the-simulation";
+const SDS_COUNT = 3;
+/** Groups of the pool: few, so that each sees much. */
+const PG_COUNT = 8;
+/** Size of a volume. */
+export const VOLUME_BYTES = 16 * CHUNK_BYTES;
+const GIB = 2 ** 30;
+/** True time in which the cluster must be up, in ms. */
+const SET_UP_MS_MAX = 60_000;
+
+/** What a cluster is made with. */
+export interface ClusterOptions {
+  readonly world: World;
+  readonly random: SeededRandom;
+  readonly sdcCount: number;
+}
+
+/** A volume and the SDC that uses it. */
+export interface ClusterVolume {
+  readonly volumeId: number;
+  readonly sdc: SdcHost;
+}
+
+/** All processes of a cluster. */
+export class Cluster {
+  readonly mdm: MdmHost;
+  readonly sdss: readonly SdsHost[];
+  readonly sdcs: readonly SdcHost[];
+  /** One per SDC. */
+  readonly volumes: ClusterVolume[] = [];
+  readonly #world: World;
+  readonly #http: HttpSend;
+  #poolId = 0;
+
+  constructor(options: ClusterOptions) {
+    const { world, random } = options;
+    this.#world = world;
+    this.mdm = new MdmHost("mdm", {
+      world,
+      random,
+      mdm: { auth: "open", joinToken: JOIN_TOKEN, pgCountMin: PG_COUNT, pgCountMax: PG_COUNT },
+    });
+    const node = { world, random, mdmUrl: this.mdm.url, joinToken: JOIN_TOKEN };
+    this.sdss = Array.from({ length: SDS_COUNT }, (_, index) => new SdsHost(`sds-${index + 1}`, node));
+    this.sdcs = Array.from({ length: options.sdcCount }, (_, index) => new SdcHost(`sdc-${index + 1}`, node));
+    this.#http = new SimProcess("operator", { world, random }).start().http;
+  }
+
+  get cast(): Cast {
+    return {
+      mdm: this.mdm.name,
+      sdss: this.sdss.map(({ name }) => name),
+      sdcs: this.sdcs.map(({ name }) => name),
+    };
+  }
+
+  get hosts(): readonly (MdmHost | SdsHost | SdcHost)[] {
+    return [this.mdm, ...this.sdss, ...this.sdcs];
+  }
+
+  host(name: string): MdmHost | SdsHost | SdcHost {
+    const found = this.hosts.find((host) => host.name === name);
+    assert(found !== undefined, `there is a host ${name}`);
+    return found;
+  }
+
+  /** Starts every process, makes domain, pool, SDSs, SDCs and one volume per SDC, and waits until all of it is healthy. */
+  async setUp(): Promise<void> {
+    for (const host of this.hosts) host.start();
+    const processCount = this.sdss.length + this.sdcs.length;
+    await this.#until("every process is registered", async () => {
+      const { components } = await this.overview();
+      return components.filter((component) => component.state === "up").length >= processCount;
+    });
+    const domain = await this.#create("/pd/create", { name: "pd" });
+    this.#poolId = await this.#create("/pool/create", { name: "pool", pd_id: domain, total_capacity_gb: 1 });
+    for (const { name } of this.sdss) {
+      await this.#create("/sds/add", { name, total_capacity_gb: 0.25, devices: "blk0", protection_domain_id: domain });
+    }
+    for (const sdc of this.sdcs) await this.#create("/sdc/add", { name: sdc.name });
+    await this.#until("every device is registered", async () => {
+      const { sdss } = await this.overview();
+      return sdss.every(({ devices }) => devices.every(({ state }) => state === "active"));
+    });
+    for (const [index, sdc] of this.sdcs.entries()) {
+      const body = { name: `volume-${index + 1}`, size_gb: VOLUME_BYTES / GIB, pool_id: this.#poolId };
+      const volumeId = await this.#create("/vol/create", body);
+      await this.#post(`/vol/map?volume_id=${volumeId}&sdc_id=${index + 1}`, {});
+      this.volumes.push({ volumeId, sdc });
+    }
+    await this.#until("the cluster is healthy", () => this.isWhole());
+    await this.#until(
+      "every volume is mapped",
+      () => Promise.resolve(this.volumes.every(({ sdc, volumeId }) => sdc.device(volumeId) !== undefined)),
+    );
+  }
+
+  /** True if every group has all its copies (I24). */
+  async isWhole(): Promise<boolean> {
+    const { pools } = await this.overview();
+    return pools.length === 1 && pools[0]!.pgs.total === PG_COUNT && pools[0]!.pgs.full === PG_COUNT;
+  }
+
+  /** What the MDM says of the cluster. */
+  async overview(): Promise<Overview> {
+    const answer = await this.#http({ method: "GET", url: `${this.mdm.url}/api/v1/overview`, timeoutMs: 10_000 });
+    return overviewSchema.parse(JSON.parse(answer.body));
+  }
+
+  get poolId(): PoolId {
+    return asId<PoolId>(this.#poolId);
+  }
+
+  /** At the end of a run: nothing runs any more. */
+  close(): void {
+    for (const host of this.hosts) host.close();
+  }
+
+  async #create(path: string, body: object): Promise<number> {
+    const { id } = await this.#post(path, body);
+    assert(typeof id === "number", `${path} answers with an id`);
+    return id;
+  }
+
+  async #post(path: string, body: object): Promise<{ readonly id?: unknown }> {
+    const answer = await this.#http({
+      method: "POST",
+      url: this.mdm.url + path,
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify(body),
+      timeoutMs: 30_000,
+    });
+    assert(answer.status < 300, `${path} succeeds, not ${answer.status}: ${answer.body}`);
+    return JSON.parse(answer.body);
+  }
+
+  /** Asks `holds` every 250 ms of true time. */
+  async #until(what: string, holds: () => Promise<boolean>): Promise<void> {
+    const { time } = this.#world;
+    const endMs = time.nowMs + SET_UP_MS_MAX;
+    while (!(await holds())) {
+      assert(time.nowMs < endMs, `${what} within ${SET_UP_MS_MAX} ms`);
+      await new Promise<void>((resolve) => time.after(250, resolve));
+    }
+  }
+}

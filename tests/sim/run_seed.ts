@@ -1,0 +1,224 @@
+/**
+ * One simulated run: a cluster is made, used and hurt under a seed, healed, and then everything it says is checked.
+ *
+ * | phase | what happens |
+ * | --- | --- |
+ * | set up | domain, pool, SDSs, volumes through the real APIs |
+ * | storm | the workload runs while the faults of the plan come and go |
+ * | heal | every fault is over; all requests are answered and all groups have their copies within a limit (I24) |
+ * | look | everything is read and compared by the oracle; members are compared byte by byte (I14) |
+ *
+ * After each event, at most one device may serve each group (I3).
+ *
+ * @module
+ */
+import { startLogging } from "@/shared/log.ts";
+import { Cluster } from "@/tests/sim/cluster.ts";
+import { differencesOfMembers, ServingWatch } from "@/tests/sim/cluster_checks.ts";
+import { EventLog } from "@/tests/sim/event_log.ts";
+import { endOf, type Fault, faultPlan, schedule } from "@/tests/sim/faults.ts";
+import { Oracle } from "@/tests/sim/oracle.ts";
+import { World } from "@/tests/sim/process.ts";
+import { SdcHost } from "@/tests/sim/sdc_host.ts";
+import { SeededRandom } from "@/tests/sim/seeded_random.ts";
+import { VirtualTime } from "@/tests/sim/virtual_time.ts";
+import { Workload } from "@/tests/sim/workload.ts";
+import { VOLUME_BYTES } from "@/tests/sim/cluster.ts";
+
+/** Requests of each application. */
+const REQUEST_COUNT = 400;
+/** Faults begin within so many ms of true time after the workload. */
+const STORM_MS = 20_000;
+/** True time from the end of the last fault in which the cluster must be whole and every request answered, in ms. */
+const HEAL_MS_MAX = 180_000;
+/** True time for reading everything, in ms. */
+const LOOK_MS_MAX = 60_000;
+const SET_UP_MS_MAX = 90_000;
+
+/** How to run. */
+export interface RunOptions {
+  readonly seed: number;
+  /** Gets every line of the log as it is written. */
+  readonly print?: ((line: string) => void) | undefined;
+  /** Gets what the processes log, with the true time of the run. */
+  readonly printLogs?: ((line: string) => void) | undefined;
+}
+
+/** What a run showed. */
+export interface Verdict {
+  readonly seed: number;
+  /** Equal for equal runs. */
+  readonly hash: string;
+  /** Empty if all went well. */
+  readonly problems: readonly string[];
+  readonly plan: readonly Fault[];
+  readonly answeredCount: number;
+  readonly eventCount: number;
+  /** True time that passed in the run, in ms. */
+  readonly virtualMs: number;
+}
+
+/** Runs one seed. @throws {Error} when a process throws out of a timer, which no process may. */
+export async function runSeed(options: RunOptions): Promise<Verdict> {
+  const time = new VirtualTime();
+  const random = new SeededRandom(`seed-${options.seed}`);
+  const log = new EventLog({ nowMs: () => time.nowMs, print: options.print });
+  const world = new World({ time, random: random.fork("wire"), log });
+  const cluster = new Cluster({ world, random, sdcCount: random.integer(1, 2) });
+  const run = new Run({ time, random, log, world, cluster });
+  const { printLogs } = options;
+  if (printLogs !== undefined) {
+    startLogging({
+      logLevel: "debug",
+      logFormat: "json",
+      write: (line) => printLogs(`${time.nowMs.toFixed(3).padStart(11)}   ${withoutTime(line)}`),
+    });
+  }
+  try {
+    await run.all();
+    return {
+      seed: options.seed,
+      hash: log.hash(),
+      problems: run.problems,
+      plan: run.plan,
+      answeredCount: run.answeredCount,
+      eventCount: time.ranCount,
+      virtualMs: time.nowMs,
+    };
+  } finally {
+    cluster.close();
+  }
+}
+
+/** A line of the log without the time of this host, which means nothing in a run. */
+function withoutTime(line: string): string {
+  const { "@timestamp": _, ...record } = JSON.parse(line);
+  return JSON.stringify(record);
+}
+
+interface RunParts {
+  readonly time: VirtualTime;
+  readonly random: SeededRandom;
+  readonly log: EventLog;
+  readonly world: World;
+  readonly cluster: Cluster;
+}
+
+class Run {
+  readonly problems: string[] = [];
+  plan: readonly Fault[] = [];
+  readonly #parts: RunParts;
+  readonly #oracle = new Oracle();
+  readonly #workloads: Workload[] = [];
+  readonly #watch: ServingWatch;
+  #number = 0;
+
+  constructor(parts: RunParts) {
+    this.#parts = parts;
+    this.#watch = new ServingWatch(parts.cluster);
+  }
+
+  get answeredCount(): number {
+    return this.#workloads.reduce((count, workload) => count + workload.answeredCount, 0);
+  }
+
+  async all(): Promise<void> {
+    const { cluster } = this.#parts;
+    if (!await this.#await(cluster.setUp(), { what: "the set-up", limitMs: SET_UP_MS_MAX })) return;
+    const healed = await this.#storm();
+    this.problems.push(...this.#watch.problems);
+    for (const workload of this.#workloads) this.problems.push(...workload.failures);
+    if (!healed) this.problems.push(...this.#oracle.problems());
+    else await this.#look();
+  }
+
+  /** True if the cluster came back whole and answered everything. */
+  async #storm(): Promise<boolean> {
+    const { time, random, log, world, cluster } = this.#parts;
+    for (const { volumeId, sdc } of cluster.volumes) {
+      const workload = new Workload({
+        time,
+        random: random.fork(`workload/${sdc.name}`),
+        log,
+        oracle: this.#oracle,
+        client: sdc.name,
+        volumeId,
+        sizeBytes: VOLUME_BYTES,
+        requestCount: REQUEST_COUNT,
+        device: () => sdc.device(volumeId),
+        nextNumber: () => ++this.#number,
+      });
+      this.#workloads.push(workload);
+      workload.start();
+    }
+    const fromMs = time.nowMs + 1_000;
+    this.plan = faultPlan(random.fork("faults"), { cast: cluster.cast, fromMs, toMs: fromMs + STORM_MS });
+    schedule(this.plan, {
+      world,
+      process: (name) => cluster.host(name).process,
+      kill: (name, how) => this.#kill(name, how),
+      restart: (name) => cluster.host(name).start(),
+    });
+    await this.#runUntil({ limitMs: endOf(this.plan) + 1 });
+    log.note("all faults are over");
+    let whole = false;
+    const answered = () => this.#workloads.every((workload) => workload.finished);
+    const look = () => {
+      cluster.isWhole().then((is) => whole = is, () => {});
+      if (!whole || !answered()) time.after(1_000, look);
+    };
+    look();
+    const healed = await this.#runUntil({ limitMs: time.nowMs + HEAL_MS_MAX, done: () => whole && answered() });
+    if (healed) return true;
+    const unanswered = this.#workloads.flatMap((workload) => workload.unanswered());
+    this.problems.push(
+      `${HEAL_MS_MAX} ms after the last fault the cluster is ${whole ? "" : "not "}whole, ` +
+        `${unanswered.length} requests wait: ${unanswered.slice(0, 3).join("; ")}`,
+    );
+    return false;
+  }
+
+  async #look(): Promise<void> {
+    const reading = Promise.all(this.#workloads.map((workload) => workload.readEverything()));
+    await this.#await(reading, { what: "reading everything", limitMs: LOOK_MS_MAX });
+    this.problems.push(...this.#oracle.problems());
+    const comparing = differencesOfMembers(this.#parts.cluster).then((found) => this.problems.push(...found));
+    await this.#await(comparing, { what: "comparing the members", limitMs: LOOK_MS_MAX });
+  }
+
+  #kill(name: string, how: { readonly hostDown: boolean }): void {
+    const { cluster } = this.#parts;
+    const host = cluster.host(name);
+    if (!host.process.running) return;
+    host.crash(how);
+    if (!(host instanceof SdcHost)) return;
+    for (const [index, { sdc }] of cluster.volumes.entries()) {
+      if (sdc === host) this.#workloads[index]!.deviceLost();
+    }
+  }
+
+  async #runUntil(options: { readonly limitMs: number; readonly done?: () => boolean }): Promise<boolean> {
+    const { time } = this.#parts;
+    return await time.run({
+      limitMs: options.limitMs,
+      done: () => {
+        this.#watch.look(time.nowMs);
+        return options.done?.() ?? false;
+      },
+    });
+  }
+
+  /** Runs the world until `work` settles; what it throws, or that it does not settle, is a problem. */
+  async #await(work: Promise<unknown>, options: { readonly what: string; readonly limitMs: number }): Promise<boolean> {
+    const { time } = this.#parts;
+    let outcome: "done" | "failed" | undefined;
+    work.then(() => outcome = "done", (error) => {
+      outcome = "failed";
+      this.problems.push(`${options.what} failed: ${error instanceof Error ? error.stack : error}`);
+    });
+    const limitMs = time.nowMs + options.limitMs;
+    const settled = await this.#runUntil({ limitMs, done: () => outcome !== undefined });
+    if (!settled) this.problems.push(`${options.what} did not end in ${options.limitMs} ms`);
+    return outcome === "done";
+  }
+}

@@ -1,0 +1,134 @@
+/**
+ * An SDS of a simulated cluster: the real application over a memory disk and a database that survive its crashes.
+ *
+ * @module
+ */
+import { DatabaseSync } from "node:sqlite";
+import { type Sds, startSds } from "@/sds/app.ts";
+import type { DeviceLimits } from "@/sds/device/limits.ts";
+import type { ReplicaDevice } from "@/sds/replication/replica_device.ts";
+import type { Clock } from "@/shared/clock.ts";
+import { TIMES } from "@/shared/constants.ts";
+import { assert } from "@/shared/errors.ts";
+import { logger } from "@/shared/log.ts";
+import { SimProcess, type World } from "@/tests/sim/process.ts";
+import type { SeededRandom } from "@/tests/sim/seeded_random.ts";
+import { MemoryDisk } from "@/tests/support/memory_disk.ts";
+
+const PORTS = { controlPort: 9100, mgmtPort: 9200, dataPort: 9700 } as const;
+/** Small batches, so that a run does not spend its time on zeroing, and runs out of slots now and then. */
+const LIMITS: Partial<DeviceLimits> = { slotReserveCount: 4, coldReadMs: Infinity };
+const REBUILD_BYTES_PER_SECOND = 100 * 1024 * 1024;
+/** Time of an asynchronous disk operation, in ms: this at least, up to this, and now and then up to the last. */
+const DISK_MS = { min: 0.1, max: 3, slowChance: 0.02, slow: 150 } as const;
+
+/** One host with one SDS. */
+export class SdsHost {
+  readonly process: SimProcess;
+  readonly #options: { readonly mdmUrl: string; readonly joinToken: string };
+  readonly #database = new DatabaseSync(":memory:");
+  readonly #disks = new Map<string, MemoryDisk>();
+  readonly #random: SeededRandom;
+  #clock: Clock | undefined;
+  #sds: Sds | undefined;
+
+  constructor(
+    name: string,
+    options: {
+      readonly world: World;
+      readonly random: SeededRandom;
+      readonly mdmUrl: string;
+      readonly joinToken: string;
+    },
+  ) {
+    this.process = new SimProcess(name, options);
+    this.#options = options;
+    this.#random = options.random.fork(`${name}/disk`);
+  }
+
+  get name(): string {
+    return this.process.name;
+  }
+
+  /** Its devices, as long as it runs. */
+  get devices(): readonly ReplicaDevice[] {
+    return this.process.running ? this.#sds?.devices.all ?? [] : [];
+  }
+
+  start(): void {
+    for (const disk of this.#disks.values()) disk.crash();
+    const { clock, random, transport, http, serveHttp } = this.process.start();
+    this.#clock = clock;
+    const { mdmUrl, joinToken } = this.#options;
+    const sds = startSds({
+      settings: {
+        nodeId: this.name,
+        mdmUrl,
+        advertiseHost: this.name,
+        ...PORTS,
+        bootId: `${this.name}-boot`,
+        hostId: `${this.name}-host`,
+        rebuildBytesPerSecond: REBUILD_BYTES_PER_SECOND,
+        times: TIMES,
+      },
+      joinToken,
+      clock,
+      random,
+      transport,
+      httpSend: http,
+      log: logger("sim", this.name),
+      database: this.#database,
+      limits: LIMITS,
+      dataListener: transport.listen({ hostname: this.name, port: PORTS.dataPort }),
+      diskOf: (name) => this.#disk(name),
+    });
+    serveHttp(PORTS.controlPort, (request) => sds.control.fetch(request));
+    serveHttp(PORTS.mgmtPort, (request) => sds.management.fetch(request));
+    this.#sds = sds;
+  }
+
+  /** The process ends between two of its steps; what it wrote stays in the page cache. */
+  crash(options: { readonly hostDown: boolean }): void {
+    this.process.crash(options);
+    for (const disk of this.#disks.values()) disk.crash();
+  }
+
+  /** The process ends within one of the next disk operations, of which a part may be done. */
+  crashSoon(): void {
+    const disk = this.#random.pick([...this.#disks.values()]);
+    disk.inject({ operations: ["write", "sync"], skip: this.#random.integer(0, 12), times: 1, effect: "crash" });
+  }
+
+  /** At the end of a run. */
+  close(): void {
+    this.crash({ hostDown: false });
+    this.#database.close();
+  }
+
+  #disk(name: string): MemoryDisk {
+    const known = this.#disks.get(name);
+    if (known !== undefined) return known;
+    const random = this.#random;
+    const disk = new MemoryDisk({
+      path: `${this.name}/${name}`,
+      clock: this.#forwardedClock(),
+      delayMs: () => random.between(DISK_MS.min, random.chance(DISK_MS.slowChance) ? DISK_MS.slow : DISK_MS.max),
+      onCrash: () => this.process.crash(),
+    });
+    this.#disks.set(name, disk);
+    return disk;
+  }
+
+  /** The disk outlives the process: it takes its time from the clock of whichever incarnation runs. */
+  #forwardedClock(): Clock {
+    const clock = () => {
+      assert(this.#clock !== undefined, "a disk is used by a process that was started");
+      return this.#clock;
+    };
+    return {
+      monotonicMs: () => clock().monotonicMs(),
+      wallMs: () => clock().wallMs(),
+      setTimer: (delayMs, callback) => clock().setTimer(delayMs, callback),
+    };
+  }
+}

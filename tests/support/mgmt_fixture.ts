@@ -259,11 +259,13 @@ interface FixtureOptions {
   /** `admin` still has the one-time password {@linkcode FIXTURE_PASSWORD}. */
   readonly oneTime?: boolean;
   readonly store?: MgmtStore;
+  readonly pollMs?: number;
 }
 
 /** Starts MGMT and polls once. */
 export async function mgmtFixture(options: FixtureOptions): Promise<MgmtFixture> {
-  const { clock, mdm = fakeMdm(), auth = "token", oneTime = false, store = openStore(":memory:") } = options;
+  const { clock, mdm = fakeMdm(), auth = "token", oneTime = false, pollMs = 10_000 } = options;
+  const store = options.store ?? openStore(":memory:");
   // Cheap hashes: the cost is tested where hashes are.
   const hasher = new PasswordHasher(systemRandom, { logN: 4, r: 8, p: 1 });
   const passwordHash = await hasher.hash(FIXTURE_PASSWORD);
@@ -284,7 +286,7 @@ export async function mgmtFixture(options: FixtureOptions): Promise<MgmtFixture>
     mdm: client,
     mdmUrl: "http://127.0.0.1:8001",
     clock,
-    pollMs: 10_000,
+    pollMs,
     log,
     remembered: store.topology.load(),
     remember: (snapshot) => store.topology.save(snapshot),

@@ -1,0 +1,70 @@
+import { assertEquals, assertMatch } from "@std/assert";
+import { CACHE_SAVED_EVERY_MS, WATCHED_POLL_MS } from "@/mgmt/poller.ts";
+import { openStore } from "@/mgmt/store/store.ts";
+import { FakeClock } from "@/tests/support/fake_clock.ts";
+import { fakeMdm, mgmtFixture, overviewFixture, sdsFixture } from "@/tests/support/mgmt_fixture.ts";
+
+Deno.test("Poller asks every 10 s, and each second while somebody watches", async () => {
+  const clock = new FakeClock();
+  await using mgmt = await mgmtFixture({ clock });
+  const asked = () => mgmt.mdm.requests.length;
+  assertEquals(asked(), 1);
+  await clock.advance(30_000);
+  assertEquals(asked(), 4);
+  const unwatch = mgmt.poller.watch(() => {})!;
+  await clock.advance(0);
+  assertEquals(asked(), 5, "at once for the first who watches");
+  await clock.advance(5 * WATCHED_POLL_MS);
+  assertEquals(asked(), 10);
+  unwatch();
+  await clock.advance(21_000);
+  assertEquals(asked(), 13, "slowly again");
+});
+
+Deno.test("Poller counts the tries since contact was lost, keeps the figures, and comes back", async () => {
+  const clock = new FakeClock();
+  await using mgmt = await mgmtFixture({ clock });
+  mgmt.mdm.overview = undefined;
+  await clock.advance(20_000);
+  const { contact, snapshot } = mgmt.poller.view();
+  assertEquals(contact.kind === "lost" && contact.attemptCount, 2);
+  assertMatch(contact.kind === "lost" ? contact.reason : "", /^the connection was refused/);
+  assertEquals(snapshot?.overview.clusterName, "demo");
+  mgmt.mdm.overview = overviewFixture();
+  await clock.advance(10_000);
+  assertEquals(mgmt.poller.view().contact, { kind: "in_touch" });
+});
+
+Deno.test("Poller takes an answer that it cannot read for no answer", async () => {
+  const mdm = fakeMdm({ ...overviewFixture(), pools: 5 } as never);
+  await using mgmt = await mgmtFixture({ clock: new FakeClock(), mdm });
+  const { contact } = mgmt.poller.view();
+  assertMatch(contact.kind === "lost" ? contact.reason : "", /field pools/);
+});
+
+Deno.test("Poller makes rates and a history from counters", async () => {
+  const clock = new FakeClock();
+  await using mgmt = await mgmtFixture({ clock });
+  const base = overviewFixture();
+  const io = { reads: 5_000, writes: 0, readBytes: 5_000 * 4096, writtenBytes: 0, errors: 0 };
+  mgmt.mdm.overview = { ...base, mdmTimeMs: base.mdmTimeMs + 10_000, sdss: [sdsFixture(1, { io })] };
+  await clock.advance(10_000);
+  const { rates, history } = mgmt.poller.view();
+  assertEquals(rates.get("cluster")?.readsPerSecond, 500);
+  assertEquals(history.length, 1);
+});
+
+Deno.test("Poller leaves the last overview for the next start", async () => {
+  const clock = new FakeClock();
+  const store = openStore(":memory:");
+  const saved: number[] = [];
+  const save = store.topology.save.bind(store.topology);
+  store.topology.save = (snapshot) => {
+    saved.push(snapshot.takenAtMs);
+    save(snapshot);
+  };
+  await using mgmt = await mgmtFixture({ clock, store });
+  await clock.advance(2 * CACHE_SAVED_EVERY_MS);
+  assertEquals(saved.length, 3, "not at every poll");
+  assertEquals(store.topology.load()?.overview, mgmt.poller.view().snapshot?.overview);
+});

@@ -6,7 +6,7 @@
 import { type MdmContext, recordEvent } from "@/mdm/context.ts";
 import { deviceCapacityBytes } from "@/mdm/core/capacity.ts";
 import { confirmDeviceHost, deviceById, type DeviceRow, devicesOfSds, setDeviceState } from "@/mdm/store/devices.ts";
-import { deleteDepartedOfDevice, pgById } from "@/mdm/store/pgs.ts";
+import { deleteDepartedOfDevice, pgEpoch } from "@/mdm/store/pgs.ts";
 import { sdsById } from "@/mdm/store/sds.ts";
 import type { AssignedDevice, PgRow } from "@/shared/api/sds.ts";
 import { StorageError } from "@/shared/errors.ts";
@@ -53,14 +53,14 @@ export function noteRows(
   if (options.all) life.rows.clear();
   for (const row of options.rows) {
     life.rows.set(row.pgId, row);
-    const pg = pgById(context.db, row.pgId);
-    if (pg === undefined || row.epoch <= pg.epoch || context.live.refusedPgs.has(row.pgId)) continue;
+    const epoch = pgEpoch(context.db, row.pgId);
+    if (epoch === undefined || row.epoch <= epoch || context.live.refusedPgs.has(row.pgId)) continue;
     context.live.refusedPgs.set(row.pgId, { deviceId, epoch: row.epoch });
     recordEvent(context, {
       type: "epoch_ahead",
       severity: "critical",
       subject: `pg-${row.pgId}`,
-      message: `Device ${deviceId} reports epoch ${row.epoch} of group ${row.pgId}, this MDM knows ${pg.epoch}: ` +
+      message: `Device ${deviceId} reports epoch ${row.epoch} of group ${row.pgId}, this MDM knows ${epoch}: ` +
         `its database was rolled back, the group is not served`,
     });
   }

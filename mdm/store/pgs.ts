@@ -63,6 +63,11 @@ export function pgById(db: Database, pgId: PgId): PgRecord | undefined {
   return raw && withParts(db, raw);
 }
 
+/** The epoch alone: for the thousands of rows that a registration brings. */
+export function pgEpoch(db: Database, pgId: PgId): number | undefined {
+  return db.get<{ epoch: number }>("SELECT epoch FROM pg WHERE id = ?", pgId)?.epoch;
+}
+
 /** In order of `pgIndex`. */
 export function pgsOfPool(db: Database, poolId: PoolId): PgRecord[] {
   return db.all<RawPg>(`${SELECT_PG} WHERE g.pool_id = ? ORDER BY g.pg_index`, poolId).map((raw) => withParts(db, raw));

@@ -62,7 +62,7 @@ function Picture(
         {layout.clients.map(({ sdcId, box }) => {
           const sdc = overview.sdcs.find((candidate) => candidate.sdcId === sdcId)!;
           const node = { name: sdc.name, badge: livenessBadge(sdc.state), rates: view.rates.get(sdcKey(sdcId)) };
-          return <NodeBox key={`sdc-${sdcId}`} box={box} href={`/sdc/${sdcId}`} kind="Client" node={node} />;
+          return <NodeBox key={`sdc-${sdcId}`} box={box} href={`/sdc/${sdcId}`} node={node} />;
         })}
         {layout.pools.map(({ poolId, box }) => (
           <PoolBox
@@ -74,7 +74,7 @@ function Picture(
         {layout.servers.map(({ sdsId, box }) => {
           const sds = overview.sdss.find((candidate) => candidate.sdsId === sdsId)!;
           const node = { name: sds.name, badge: sdsBadge(sds), rates: view.rates.get(sdsKey(sdsId)) };
-          return <NodeBox key={`sds-${sdsId}`} box={box} href={`/sds/${sdsId}`} kind="Storage server" node={node} />;
+          return <NodeBox key={`sds-${sdsId}`} box={box} href={`/sds/${sdsId}`} node={node} />;
         })}
       </svg>
       {hiddenWords.length > 0 && <p class="note">Not in the picture: {hiddenWords.join(", ")}.</p>}
@@ -88,10 +88,10 @@ interface NodeFacts {
   readonly rates: IoRates | undefined;
 }
 
-function NodeBox(props: { readonly box: Box; readonly href: string; readonly kind: string; readonly node: NodeFacts }) {
-  const { box, href, kind, node } = props;
+function NodeBox(props: { readonly box: Box; readonly href: string; readonly node: NodeFacts }) {
+  const { box, href, node } = props;
   return (
-    <a class={`node level-${node.badge.level}`} href={href} aria-label={`${kind} ${node.name}: ${node.badge.word}`}>
+    <a class={`node level-${node.badge.level}`} href={href}>
       <rect {...box} rx="8" />
       <text class="name" x={box.x + 14} y={box.y + 25}>{node.name}</text>
       <svg x={box.x + 13} y={box.y + 37} width="14" height="14">
@@ -126,7 +126,6 @@ function PoolBox({ pool, box }: { readonly pool: OverviewPool; readonly box: Box
     <a
       class={`pool level-${badge.level}`}
       href={`/pool/${pool.poolId}`}
-      aria-label={`Pool ${pool.name}: ${badge.word}`}
     >
       <rect {...box} rx="10" />
       <text class="name" x={left} y={box.y + 26}>{pool.name}</text>

@@ -6,6 +6,7 @@
  * | --- | --- |
  * | read, write | the next multiple of 64 KiB, so that it fits a frame and touches at most 16 blocks |
  * | trim, write_zeroes | the next chunk border: no data travels |
+ * | ragged edge of write_zeroes | the border of its block: it travels as a write |
  *
  * @module
  */
@@ -19,7 +20,15 @@ export function pieceEnd(startBytes: number, endBytes: number, unitBytes: number
   return Math.min(endBytes, (Math.floor(startBytes / unitBytes) + 1) * unitBytes);
 }
 
-/** A range of whole blocks: `[startBytes, endBytes)`, empty if both are equal. */
+/** The first piece of a write_zeroes from `startBytes` to `endBytes`: whole blocks of one chunk, or a part of one block. */
+export function zeroesPieceOf(startBytes: number, endBytes: number): { endBytes: number; ragged: boolean } {
+  const blockEndBytes = pieceEnd(startBytes, endBytes, BLOCK_BYTES);
+  if ((startBytes | blockEndBytes) % BLOCK_BYTES !== 0) return { endBytes: blockEndBytes, ragged: true };
+  const wholeEndBytes = endBytes - endBytes % BLOCK_BYTES;
+  return { endBytes: pieceEnd(startBytes, wholeEndBytes, CHUNK_BYTES), ragged: false };
+}
+
+/** A range of bytes: `[startBytes, endBytes)`, empty if both are equal. */
 export interface BlockRange {
   readonly startBytes: number;
   readonly endBytes: number;

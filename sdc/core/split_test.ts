@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { pieceEnd, roundedInward } from "@/sdc/core/split.ts";
+import { pieceEnd, roundedInward, zeroesPieceOf } from "@/sdc/core/split.ts";
 
 const offset = fc.integer({ min: 0, max: 2 ** 44 });
 const length = fc.integer({ min: 1, max: 4 * 1024 * 1024 });
@@ -34,4 +34,21 @@ Deno.test("roundedInward() gives the whole blocks of a range", () => {
   assertEquals(roundedInward(1, 4095), { startBytes: 4096, endBytes: 4096 });
   assertEquals(roundedInward(1, 10), { startBytes: 4096, endBytes: 4096 });
   assertEquals(roundedInward(4096, 8192), { startBytes: 4096, endBytes: 12288 });
+});
+
+Deno.test("zeroesPieceOf() covers the range exactly, with whole blocks of one chunk and parts of one block", () => {
+  fc.assert(fc.property(offset, length, (start, lengthBytes) => {
+    const end = start + lengthBytes;
+    let raggedCount = 0;
+    for (let at = start; at < end;) {
+      const { endBytes, ragged } = zeroesPieceOf(at, end);
+      assert(endBytes > at && endBytes <= end);
+      assertEquals(ragged, (at | endBytes) % 4096 !== 0);
+      if (ragged) assertEquals(Math.floor(at / 4096), Math.floor((endBytes - 1) / 4096));
+      else assertEquals(Math.floor(at / 1048576), Math.floor((endBytes - 1) / 1048576));
+      raggedCount += ragged ? 1 : 0;
+      at = endBytes;
+    }
+    assert(raggedCount <= 2, "only the edges are ragged");
+  }));
 });

@@ -110,7 +110,7 @@ Deno.test("RemoteVolume keeps no more in flight than its depth, and loses nothin
   }
 });
 
-Deno.test("RemoteVolume carries FUA, rounds trims inward and zeroes exact ranges", async () => {
+Deno.test("RemoteVolume carries FUA, rounds trims inward and writes the ragged edges of zeroes", async () => {
   await using fixture = new SdcFixture();
   const { clock, cluster } = fixture;
   fixture.write(0, pattern(2 * CHUNK_BYTES, 5));
@@ -121,9 +121,10 @@ Deno.test("RemoteVolume carries FUA, rounds trims inward and zeroes exact ranges
   const trimmed = fixture.submit("trim", 100, { lengthBytes: CHUNK_BYTES + 5000 });
   await clock.advance(10);
   const zeroed = fixture.submit("write_zeroes", CHUNK_BYTES + 5096, { lengthBytes: 10, noHole: true });
+  const ragged = fixture.submit("write_zeroes", CHUNK_BYTES + 40_000, { lengthBytes: 10_000, forceUnitAccess: true });
   const nothing = fixture.submit("trim", 4097, { lengthBytes: 4096 });
   await clock.advance(10);
-  assertEquals([trimmed.outcome, zeroed.outcome, nothing.outcome], ["ok", "ok", "ok"]);
+  assertEquals([trimmed, zeroed, ragged, nothing].map(({ outcome }) => outcome), ["ok", "ok", "ok", "ok"]);
   assertEquals(
     cluster.applied.map(({ kind, chunkIndex, offsetBytes, lengthBytes, fua }) => [
       kind,
@@ -136,7 +137,10 @@ Deno.test("RemoteVolume carries FUA, rounds trims inward and zeroes exact ranges
       ["write", 0, 0, 10, true],
       ["trim", 0, 4096, CHUNK_BYTES - 4096, false],
       ["trim", 1, 0, 4096, false],
-      ["write_zeroes", 1, 5096, 10, false],
+      ["write", 1, 5096, 10, false],
+      ["write", 1, 40_000, 960, true],
+      ["write_zeroes", 1, 40_960, 8192, true],
+      ["write", 1, 49_152, 848, true],
     ],
   );
 });

@@ -130,3 +130,13 @@ Deno.test("scenario: a failed device leaves no departed rows and is replaced at 
   assert(tasks.length > 0 && tasks.every((task) => task.mode === "full" && task.deviceId !== victim.deviceId));
   assertEquals((await fixture.ok("GET", "/sds/1")).state, "DEGRADED");
 });
+
+Deno.test("scenario: a restart of the MDM is no event of the pools: they are judged once the SDSs had time to register", async () => {
+  await using fixture = await servedFixture();
+  await fixture.restartMdm();
+  await fixture.clock.advance(2_000);
+  await fixture.run(10_000);
+  const { events, health } = await fixture.ok("GET", "/api/v1/overview");
+  assertEquals(events.filter((event: { type: string }) => event.type === "pool_health_change"), []);
+  assertEquals(health, "healthy");
+});

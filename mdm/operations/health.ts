@@ -47,6 +47,8 @@ export class HealthWatch {
   /** One look. */
   look(context: MdmContext): void {
     for (const component of listComponents(context.db)) this.#lookAtComponent(context, component);
+    // Just after a start of the MDM nobody has registered with it yet: that says nothing about the pools.
+    if (context.clock.monotonicMs() - context.live.startedAtMs < context.options.times.memberHeardMs) return;
     const views = poolViews(context);
     for (const pool of listPools(context.db)) {
       const view = views.get(pool.poolId);

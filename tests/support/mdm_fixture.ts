@@ -196,6 +196,6 @@ export async function servedFixture(options: Partial<MdmOptions> = {}): Promise<
   const fixture = new MdmFixture(options);
   await fixture.topology(3);
   await fixture.ok("POST", "/vol/create", { name: "v", size_gb: 0.5, pool_id: 1 });
-  await fixture.run(1_500);
+  await fixture.run(5_500);
   return fixture;
 }

@@ -205,8 +205,8 @@ export class MappedVolumes {
         store.saveFlushGenerations(volumeId, changed.map(({ pgId, lossGeneration }) => [pgId, lossGeneration]));
       },
       ioFailed: (failure) => {
-        this.#context.log.error("{message}", { message: failure.message, code: failure.code });
-        this.#failures.add({ ...failure, volumeId, atMs: this.#context.clock.wallMs() });
+        const isSaid = this.#failures.add({ ...failure, volumeId, atMs: this.#context.clock.wallMs() });
+        if (isSaid) this.#context.log.error("{message}", { message: failure.message, code: failure.code });
       },
       fenced: () => this.#options.volumeFenced(),
     };

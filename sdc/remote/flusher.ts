@@ -30,8 +30,8 @@ export interface FlusherOwner {
   fenced(): void;
   /** These groups answered a flush with these values, which are kept for the next attach. */
   keepGenerations(generations: readonly FlushedGeneration[]): void;
-  /** Unflushed writes of these groups were lost. */
-  writesLost(pgIds: readonly number[]): void;
+  /** A round fails; `lostPgIds` are the groups that lost unflushed writes. */
+  roundFailed(code: ErrorCode, lostPgIds: readonly number[]): void;
 }
 
 /** One round. */
@@ -221,7 +221,7 @@ export class Flusher {
     this.#round = undefined;
     this.#list.endRound();
     if (round.answered.length > 0) this.#owner.keepGenerations(round.answered);
-    if (round.lostPgIds.length > 0) this.#owner.writesLost(round.lostPgIds);
+    if (round.error !== undefined) this.#owner.roundFailed(round.error, round.lostPgIds);
     for (const request of round.requests) request.complete(round.error);
     if (this.#waiting.length > 0 && this.#round === undefined) this.#begin();
   }

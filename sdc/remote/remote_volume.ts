@@ -17,7 +17,7 @@ import { AbandonedWrites } from "@/sdc/remote/abandoned_writes.ts";
 import { type FlushedGeneration, Flusher } from "@/sdc/remote/flusher.ts";
 import { PieceDispatcher } from "@/sdc/remote/piece_dispatcher.ts";
 import { RequestCutter } from "@/sdc/remote/request_cutter.ts";
-import { emptyTotals, type VolumeEvents, type VolumeTotals } from "@/sdc/remote/volume_events.ts";
+import { emptyTotals, type IoFailure, type VolumeEvents, type VolumeTotals } from "@/sdc/remote/volume_events.ts";
 import type { VolumeLink } from "@/sdc/remote/volume_link.ts";
 import { IDLE_REQUESTS_MAX, type Piece, VolumeRequest } from "@/sdc/remote/volume_request.ts";
 import { volumeExtents } from "@/sdc/remote/volume_extents.ts";
@@ -235,10 +235,9 @@ export class RemoteVolume implements BlockDevice {
   }
 
   #failed(block: BlockRequest, code: ErrorCode): void {
-    this.totals.errors++;
     const { operation, offsetBytes, lengthBytes } = block;
     const message = `Cannot ${operation} ${lengthBytes} bytes at ${offsetBytes} of volume ${this.name}: ${code}`;
-    this.#events.ioFailed({ operation, offsetBytes, lengthBytes, code, message });
+    this.#report({ operation, offsetBytes, lengthBytes, code, message });
   }
 
   #routesChanged(pgIndexes: readonly number[]): void {
@@ -281,7 +280,7 @@ export class RemoteVolume implements BlockDevice {
         wantToken: () => this.#link.wantToken(),
         fenced: () => this.#fence("an SDS says that this session is revoked"),
         keepGenerations: (generations) => this.#events.keepGenerations(generations),
-        writesLost: (pgIds) => this.#writesLost(pgIds),
+        roundFailed: (code, lostPgIds) => this.#flushFailed(code, lostPgIds),
       },
     });
     this.#flushes = { list, flusher };
@@ -291,10 +290,17 @@ export class RemoteVolume implements BlockDevice {
     }
   }
 
-  #writesLost(pgIds: readonly number[]): void {
+  #flushFailed(code: ErrorCode, lostPgIds: readonly number[]): void {
+    const message = code === "flush_lost"
+      ? `Unflushed writes of volume ${this.name} were lost in placement groups ${lostPgIds.join(", ")}`
+      : `Cannot flush volume ${this.name}: ${code}`;
+    this.#report({ operation: "flush", offsetBytes: 0, lengthBytes: 0, code, message });
+  }
+
+  /** Counts a failed request and tells of it; what fails because the volume stopped is told of once, elsewhere. */
+  #report(failure: IoFailure): void {
     this.totals.errors++;
-    const message = `Unflushed writes of volume ${this.name} were lost in placement groups ${pgIds.join(", ")}`;
-    this.#events.ioFailed({ operation: "flush", offsetBytes: 0, lengthBytes: 0, code: "flush_lost", message });
+    if (this.#stopped === undefined) this.#events.ioFailed(failure);
   }
 
   #needsRoutes(): boolean {
@@ -332,7 +338,6 @@ export class RemoteVolume implements BlockDevice {
     }
     const { flusher } = this.#flushes ?? {};
     if (flusher?.startedAtMs !== undefined && flusher.startedAtMs <= oldestMs) {
-      this.totals.errors++;
       flusher.fail("give_up", "round");
     }
   }

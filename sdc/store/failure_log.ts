@@ -10,6 +10,8 @@ import type { Clock, Timer } from "@/shared/clock.ts";
 export const FAILURE_WRITE_MS = 1_000;
 /** Failures of one second that are kept; the rest is counted in the volume's totals only. */
 export const FAILURES_WAITING_MAX = 1_000;
+/** Of those, the ones that are worth a line in the log. */
+export const FAILURES_SAID_MAX = 10;
 
 /** See the module comment. */
 export class FailureLog {
@@ -23,10 +25,12 @@ export class FailureLog {
     this.#clock = clock;
   }
 
-  add(failure: LoggedFailure): void {
-    if (this.#waiting.length >= FAILURES_WAITING_MAX) return;
+  /** Takes a failure; true if it is one of the first of this second, which the log tells of too. */
+  add(failure: LoggedFailure): boolean {
+    if (this.#waiting.length >= FAILURES_WAITING_MAX) return false;
     this.#waiting.push(failure);
     this.#timer ??= this.#clock.setTimer(FAILURE_WRITE_MS, () => this.flush());
+    return this.#waiting.length <= FAILURES_SAID_MAX;
   }
 
   /** Writes what waits. */

@@ -30,8 +30,12 @@ export function createApp(parts: MgmtParts): Hono {
     notReady: () => parts.store.users.count() === 0 ? "the first user is being made" : undefined,
     bodyBytesMax: FORM_BYTES_MAX,
     metrics: metrics.registry,
-    metricsOtherwise: (c) =>
-      turnedAway(c, parts) ?? new Visit(c, parts).show(clusterPage("/metrics", parts.poller.view())!),
+    metricsOtherwise: async (c) => {
+      const answer = turnedAway(c, parts);
+      if (answer) return answer;
+      await parts.poller.refresh();
+      return new Visit(c, parts).show(clusterPage("/metrics", parts.poller.view())!);
+    },
   });
   const asProblem = problemHandler(log);
   app.onError(async (error, c) => {
@@ -44,7 +48,12 @@ export function createApp(parts: MgmtParts): Hono {
   app.get("/assets/:name", serveAsset);
   app.use(requireFormToken(parts));
   app.route("/", signInRoutes(parts));
-  app.use(async (c, next) => turnedAway(c, parts) ?? await next());
+  app.use(async (c, next) => {
+    const answer = turnedAway(c, parts);
+    if (answer) return answer;
+    if (c.req.method === "GET") await parts.poller.refresh();
+    return await next();
+  });
   app.route("/", healthRoutes(parts));
   app.route("/", liveRoutes(parts));
   app.route("/", accountRoutes(parts));

@@ -6,7 +6,7 @@
  */
 import { z } from "zod";
 import { type Overview, overviewSchema } from "@/shared/api/overview.ts";
-import type { Clock, Timer } from "@/shared/clock.ts";
+import { type Clock, sleep, type Timer } from "@/shared/clock.ts";
 import type { Logger } from "@/shared/log.ts";
 import type { ClusterView, Contact, Snapshot } from "@/mgmt/core/cluster_view.ts";
 import {
@@ -23,6 +23,8 @@ import type { MdmClient } from "@/mgmt/mdm_client.ts";
 
 /** Time between two polls while somebody watches. */
 export const WATCHED_POLL_MS = 1_000;
+/** Longest wait of a request for current figures. */
+export const REFRESH_MS_MAX = 500;
 /** Time between two writes of the last known overview. */
 export const CACHE_SAVED_EVERY_MS = 30_000;
 /** Open pages that are kept up to date at a time. */
@@ -53,6 +55,7 @@ export class Poller {
   #history: readonly HistoryPoint[] = [];
   #timer: Timer | undefined;
   #polling: Promise<void> | undefined;
+  #polledAtMs = -Infinity;
   #savedAtMs = -Infinity;
   #stopped = false;
 
@@ -102,6 +105,18 @@ export class Poller {
     return () => this.#watchers.delete(listener);
   }
 
+  /**
+   * Resolves when what is known is at most {@linkcode WATCHED_POLL_MS} old, so that a page begins with current figures; at the
+   * latest after {@linkcode REFRESH_MS_MAX}, with what there is.
+   */
+  async refresh(): Promise<void> {
+    const { clock } = this.#parts;
+    if (this.#stopped || clock.monotonicMs() - this.#polledAtMs <= WATCHED_POLL_MS) return;
+    const waited = new AbortController();
+    await Promise.race([this.poll(), sleep(clock, REFRESH_MS_MAX, waited.signal)]);
+    waited.abort();
+  }
+
   /** Polls now, or waits for the poll that runs. */
   poll(): Promise<void> {
     return this.#polling ??= this.#pollOnce().finally(() => {
@@ -133,6 +148,7 @@ export class Poller {
     } catch (error) {
       this.#noteFailure(error);
     }
+    this.#polledAtMs = clock.monotonicMs();
     onPolled?.({ durationMs: clock.monotonicMs() - startedMs, ok });
     for (const listener of [...this.#watchers]) listener();
   }

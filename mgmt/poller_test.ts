@@ -1,5 +1,5 @@
 import { assertEquals, assertMatch } from "@std/assert";
-import { CACHE_SAVED_EVERY_MS, WATCHED_POLL_MS } from "@/mgmt/poller.ts";
+import { CACHE_SAVED_EVERY_MS, REFRESH_MS_MAX, WATCHED_POLL_MS } from "@/mgmt/poller.ts";
 import { openStore } from "@/mgmt/store/store.ts";
 import { FakeClock } from "@/tests/support/fake_clock.ts";
 import { fakeMdm, mgmtFixture, overviewFixture, sdsFixture } from "@/tests/support/mgmt_fixture.ts";
@@ -67,4 +67,29 @@ Deno.test("Poller leaves the last overview for the next start", async () => {
   await clock.advance(2 * CACHE_SAVED_EVERY_MS);
   assertEquals(saved.length, 3, "not at every poll");
   assertEquals(store.topology.load()?.overview, mgmt.poller.view().snapshot?.overview);
+});
+
+Deno.test("Poller.refresh() brings old figures up to date, and does not wait for an MDM that hangs", async () => {
+  const clock = new FakeClock();
+  const mdm = fakeMdm();
+  let hanging = false;
+  const released = Promise.withResolvers<void>();
+  const send: typeof mdm.send = async (request) => {
+    if (hanging) await released.promise;
+    return await mdm.send(request);
+  };
+  await using mgmt = await mgmtFixture({ clock, mdm: { ...mdm, send } });
+  const asked = () => mdm.requests.length;
+  await mgmt.poller.refresh();
+  assertEquals(asked(), 1, "they are new");
+  await clock.advance(5_000);
+  await mgmt.poller.refresh();
+  assertEquals(asked(), 2);
+  await clock.advance(5_000);
+  hanging = true;
+  const waiting = mgmt.poller.refresh();
+  await clock.advance(REFRESH_MS_MAX);
+  await waiting;
+  assertEquals(asked(), 2, "it goes on with what there is");
+  released.resolve();
 });

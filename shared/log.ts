@@ -62,7 +62,17 @@ function prettyFormat(colours: boolean): (record: LogRecord) => string {
     level: "ABBR",
     category: (names: readonly string[]) => names.slice(1).join("."),
   } as const;
-  return colours ? getAnsiColorFormatter(options) : getTextFormatter(options);
+  const format = colours ? getAnsiColorFormatter(options) : getTextFormatter(options);
+  return (record) => `${format(record).trimEnd()}${restText(record)}\n`;
+}
+
+/** The values that the message does not mention, as ` name=value`: in JSON they are fields, here they would be lost. */
+function restText(record: LogRecord): string {
+  const template = typeof record.rawMessage === "string" ? record.rawMessage : record.rawMessage.join("");
+  return Object.entries(record.properties)
+    .filter(([name]) => !template.includes(`{${name}}`))
+    .map(([name, value]) => ` ${name}=${typeof value === "string" ? JSON.stringify(value) : Deno.inspect(value)}`)
+    .join("");
 }
 
 const encoder = new TextEncoder();

@@ -34,6 +34,13 @@ Deno.test("startLogging() writes pretty lines for people", () => {
   assertMatch(line!, /^\d\d:\d\d:\d\d\.\d{3} \[WRN\] mdm: Pool "?p"? is full\n$/);
 });
 
+Deno.test("startLogging() adds to a pretty line what its message does not mention", () => {
+  const [line] = logged({ logLevel: "info", logFormat: "pretty" }, () => {
+    logger("sds").error("Device {name} failed", { name: "blk0", reason: "no space", attempts: 2 });
+  });
+  assertMatch(line!, /Device "?blk0"? failed reason="no space" attempts=2\n$/);
+});
+
 Deno.test("startLogging() leaves out what is below the level", () => {
   const lines = logged({ logLevel: "warning", logFormat: "json" }, () => {
     logger("mdm").info("quiet");

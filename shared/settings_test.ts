@@ -68,6 +68,7 @@ Deno.test("settings of one process name every mistake at once", () => {
     POWERFLEX_MDM_API_PORT: "0",
     POWERFLEX_LOG_LEVEL: "loud",
     POWERFLEX_MDM_API_PROT: "1",
+    POWERFLEX_TEST_PEERS: "required",
   });
   assertEquals(problems, [
     "POWERFLEX_MDM_API_PROT is not a setting: the nearest is POWERFLEX_MDM_API_PORT",

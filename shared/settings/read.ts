@@ -52,12 +52,14 @@ function shown(setting: Setting<unknown>, text: string): string {
 }
 
 const PREFIX = "POWERFLEX_";
+/** Variables of the test suite, which the processes that it starts inherit. */
+const TEST_PREFIX = "POWERFLEX_TEST_";
 
 /** One sentence per variable that begins with `POWERFLEX_` and is not in `known`, naming the nearest one that is. */
 export function unknownNames(environment: Environment, known: readonly string[]): string[] {
   const names = new Set(known);
   return Object.keys(environment)
-    .filter((name) => name.startsWith(PREFIX) && !names.has(name))
+    .filter((name) => name.startsWith(PREFIX) && !name.startsWith(TEST_PREFIX) && !names.has(name))
     .map((name) => `${name} is not a setting: the nearest is ${nearestName(name, known)}`);
 }
 

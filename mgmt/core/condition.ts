@@ -17,8 +17,8 @@ export interface Badge {
   readonly word: string;
 }
 
-/** Silence of an SDS (it beats each second) after which people are told. */
-export const SDS_SILENT_AFTER_MS = TIMES.memberHeardMs;
+/** Silence of an SDS after which people are told: three of its beats. */
+export const SDS_SILENT_AFTER_MS = 3 * TIMES.sdsHeartbeatMs;
 /** Silence of an SDC or MGMT (they beat each 10 s) after which people are told. */
 export const CLIENT_SILENT_AFTER_MS = TIMES.staleAfterMs;
 /** Used share of a pool or device, in percent, from which people are told. */

@@ -90,7 +90,9 @@ function degradedSentence(
 function recoveryText(overview: Overview, away: readonly OverviewSds[], lacking: number): string {
   const they = lacking === 1 ? "it is" : "they are";
   const progress = rebuildProgress(overview);
-  if (progress && allPgs(overview).joining > 0) {
+  const underWay = progress !== undefined && (progress.joinsRunning > 0 || allPgs(overview).joining > 0);
+  // Between two joins of a rebuild none may run; with every server there it goes on at once.
+  if (progress && (underWay || (away.length === 0 && progress.groupsDone > 0))) {
     return `${they} being rebuilt, ${formatPercent(progress.groupsDone, progress.groupsTotal)} done`;
   }
   if (away.length === 0) return `${they} about to be rebuilt`;
@@ -101,8 +103,15 @@ function recoveryText(overview: Overview, away: readonly OverviewSds[], lacking:
 
 /** Why something is wrong, as the start of a sentence; undefined when every server and device is well. */
 function causeOf(overview: Overview, away: readonly OverviewSds[]): string | undefined {
+  const servers = awayCause(away);
+  const devices = failedDeviceCause(overview, away);
+  if (servers === undefined || devices === undefined) return servers ?? devices;
+  return `${servers}, and ${lowerFirst(devices)}`;
+}
+
+function awayCause(away: readonly OverviewSds[]): string | undefined {
   const [first, ...others] = away;
-  if (first === undefined) return failedDeviceCause(overview);
+  if (first === undefined) return undefined;
   if (others.length === 0) return `SDS ${first.name} ${conditionText(first)}`;
   const conditions = new Set(away.map(sdsCondition));
   const names = listed(away.map((sds) => sds.name));
@@ -135,8 +144,9 @@ function conditionText(sds: OverviewSds): string {
   }
 }
 
-function failedDeviceCause(overview: Overview): string | undefined {
-  const failed = overview.sdss.flatMap((sds) =>
+/** Devices of the servers that are there: what an absent server has is absent with it. */
+function failedDeviceCause(overview: Overview, away: readonly OverviewSds[]): string | undefined {
+  const failed = overview.sdss.filter((sds) => !away.includes(sds)).flatMap((sds) =>
     sds.devices.filter((device) => device.state === "failed").map((device) => `${device.name} of ${sds.name}`)
   );
   if (failed.length === 0) return undefined;

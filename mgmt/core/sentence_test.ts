@@ -40,6 +40,13 @@ Deno.test("clusterSentence() names cause, effect and progress of a lost server",
   );
 });
 
+Deno.test("clusterSentence() keeps telling progress between two joins of a rebuild", () => {
+  const between = { ...degradedFixture({ silentMs: 100, joining: 0, done: 40 }), sdss: overviewFixture().sdss };
+  assertEquals(text(between), "45 of 128 groups have one copy; they are being rebuilt, 47 % done.");
+  const begun = { ...degradedFixture({ silentMs: 100, joining: 0, done: 0 }), sdss: overviewFixture().sdss };
+  assertEquals(text(begun), "85 of 128 groups have one copy; they are about to be rebuilt.");
+});
+
 Deno.test("clusterSentence() puts groups that nobody serves first", () => {
   const silent = { lastBeatAgeMs: 20_000 };
   const overview = withPool(pgs({ full: 0, degraded: 85, unavailable: 43 }), {
@@ -63,6 +70,10 @@ Deno.test("clusterSentence() tells away servers and failed devices while all cop
   assertEquals(
     text(overviewFixture({ sdss: [broken, sdsFixture(2)] })),
     "All 128 groups have two copies, but device blk0 of sds-1 failed.",
+  );
+  assertEquals(
+    text(overviewFixture({ sdss: [broken, stopped] })),
+    "All 128 groups have two copies, but SDS sds-3 is stopped, and device blk0 of sds-1 failed.",
   );
 });
 

@@ -3,10 +3,10 @@
  *
  * @module
  */
-import type { Overview, OverviewEvent, OverviewSds } from "@/shared/api/overview.ts";
+import type { Overview, OverviewEvent, OverviewSds, OverviewVolume } from "@/shared/api/overview.ts";
 import type { ClusterView } from "@/mgmt/core/cluster_view.ts";
 import { alertsOf } from "@/mgmt/core/alerts.ts";
-import { allPgs, type Level, rebuildProgress, sdsBadge } from "@/mgmt/core/condition.ts";
+import { allPgs, type Level, rebuildProgress, sdsBadge, volumeBadge } from "@/mgmt/core/condition.ts";
 import {
   counted,
   formatByteRate,
@@ -15,7 +15,7 @@ import {
   formatDuration,
   formatPercent,
 } from "@/mgmt/core/format.ts";
-import { CLUSTER_KEY, sdsKey } from "@/mgmt/core/rates.ts";
+import { CLUSTER_KEY, sdsKey, volumeKey } from "@/mgmt/core/rates.ts";
 import { clusterSentence } from "@/mgmt/core/sentence.ts";
 import { AlertList } from "@/mgmt/views/alerts.tsx";
 import { Sparkline } from "@/mgmt/views/chart.tsx";
@@ -24,6 +24,9 @@ import { Badge, Bar, ClockTime, Empty, LevelIcon, Panel, SpaceUsed, Table } from
 import { operationsColumn, throughputColumn } from "@/mgmt/views/rates.tsx";
 import { NextStep } from "@/mgmt/views/next_step.tsx";
 import { Topology } from "@/mgmt/views/topology.tsx";
+
+/** Events on the overview. */
+const EVENTS_SHOWN = 8;
 
 /** The overview of a cluster whose state is known. */
 export function overviewPage(overview: Overview, view: ClusterView): Page {
@@ -60,16 +63,21 @@ export function overviewPage(overview: Overview, view: ClusterView): Page {
     {
       name: "servers",
       content: !hasServers ? null : (
-        <Panel title="Storage servers" flush>
-          <ServerTable sdss={overview.sdss} view={view} />
-        </Panel>
+        <div class="stack">
+          <Panel title="Storage servers" flush>
+            <ServerTable sdss={overview.sdss} view={view} />
+          </Panel>
+          <Panel title="Volumes" flush>
+            <VolumeSummary volumes={overview.volumes} view={view} />
+          </Panel>
+        </div>
       ),
     },
     {
       name: "events",
       content: (
         <Panel title="Recent events" flush>
-          <EventList events={overview.events.slice(0, 12)} />
+          <EventList events={overview.events.slice(0, EVENTS_SHOWN)} />
         </Panel>
       ),
     },
@@ -181,6 +189,24 @@ function ServerTable({ sdss, view }: { readonly sdss: readonly OverviewSds[]; re
         },
         operationsColumn<OverviewSds>(view.rates, (sds) => sdsKey(sds.sdsId)),
         throughputColumn<OverviewSds>(view.rates, (sds) => sdsKey(sds.sdsId)),
+      ]}
+    />
+  );
+}
+
+function VolumeSummary({ volumes, view }: { readonly volumes: readonly OverviewVolume[]; readonly view: ClusterView }) {
+  if (volumes.length === 0) return <Empty title="No volume yet.">{null}</Empty>;
+  return (
+    <Table
+      caption="Volumes"
+      rows={volumes}
+      rowKey={(volume) => volume.volumeId}
+      columns={[
+        { title: "Name", cell: (volume) => <a href={`/volume/${volume.volumeId}`}>{volume.name}</a> },
+        { title: "State", cell: (volume) => <Badge badge={volumeBadge(volume.state)} /> },
+        { title: "Size", numeric: true, cell: (volume) => formatBytes(volume.sizeBytes) },
+        operationsColumn<OverviewVolume>(view.rates, (volume) => volumeKey(volume.volumeId)),
+        throughputColumn<OverviewVolume>(view.rates, (volume) => volumeKey(volume.volumeId)),
       ]}
     />
   );

@@ -113,7 +113,7 @@ const DOT = { columns: 16, pitch: 13.5, size: 10 };
 const DOT_WORDS: readonly (readonly [DotState, string])[] = [
   ["full", "full"],
   ["joining", "rebuilding"],
-  ["degraded", "one copy short"],
+  ["degraded", "degraded"],
   ["unavailable", "not served"],
 ];
 

@@ -31,6 +31,8 @@ import type { NodeClient } from "@/shared/node_client.ts";
 export const UNASSIGNED_MS = 1_000;
 /** Longest pause after a failed call, in ms. */
 export const RETRY_MS_MAX = 2_000;
+/** How long a stop waits for the answer of a silent MDM, in ms. */
+export const STOP_MS_MAX = 500;
 
 /** What the agent works with. */
 export interface SessionAgentOptions {
@@ -91,15 +93,22 @@ export class SessionAgent {
   callsFor(volumeId: VolumeId): VolumeCalls {
     const call = (path: string) => this.#volumeCall(path, volumeId);
     return {
-      fetchMap: async () => parsed(volumeMapSchema, await call("/internal/v1/sdc/map")),
+      fetchMap: async () => {
+        const map = parsed(volumeMapSchema, await call("/internal/v1/sdc/map"));
+        if (map.pgs.length === map.pgCount) return map;
+        throw new StorageError("unavailable", `Cannot use the map: it has ${map.pgs.length} of ${map.pgCount} groups`);
+      },
       fetchToken: async () => parsed(sessionTokenAnswerSchema, await call("/internal/v1/sdc/token")),
     };
   }
 
+  /** Ends the talk; a call under way is waited for at most {@linkcode STOP_MS_MAX}, and its answer ignored after that. */
   async stop(): Promise<void> {
     this.#stopping.abort();
     this.#wake.abort();
-    await this.#running;
+    const done = new AbortController();
+    await Promise.race([this.#running, sleep(this.#context.clock, STOP_MS_MAX, done.signal)]);
+    done.abort();
   }
 
   async #volumeCall(path: string, volumeId: VolumeId): Promise<unknown> {

@@ -117,3 +117,16 @@ Deno.test("flush: after an attach it covers all groups with the values kept from
     assertEquals(fixture.kept.get(102), 1);
   });
 });
+
+Deno.test("flush: given up also when no map ever came", async () => {
+  await using fixture = new SdcFixture({ ioGiveUpMs: 5_000 });
+  fixture.cluster.mdmIsUp = false;
+  const [flush, write] = [fixture.submit("flush"), fixture.write(0, DATA)];
+  await fixture.clock.advance(4_000);
+  assertEquals([flush.outcome, write.outcome], [undefined, undefined]);
+  await fixture.clock.advance(2_500);
+  assertEquals([flush.outcome, write.outcome], ["give_up", "give_up"]);
+  fixture.cluster.mdmIsUp = true;
+  await fixture.clock.advance(3_000);
+  assertEquals(fixture.cluster.applied, [], "what was given up is not sent");
+});

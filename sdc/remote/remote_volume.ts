@@ -10,14 +10,13 @@
  */
 import type { BlockDevice, BlockRequest, Extent } from "@/sdc/block_device.ts";
 import type { SdcContext } from "@/sdc/context.ts";
-import { FlushList } from "@/sdc/core/flush_list.ts";
 import { RangeLocks } from "@/sdc/core/range_locks.ts";
 import { roundedInward } from "@/sdc/core/split.ts";
 import { AbandonedWrites } from "@/sdc/remote/abandoned_writes.ts";
-import { type FlushedGeneration, Flusher } from "@/sdc/remote/flusher.ts";
 import { PieceDispatcher } from "@/sdc/remote/piece_dispatcher.ts";
 import { RequestCutter } from "@/sdc/remote/request_cutter.ts";
 import { emptyTotals, type IoFailure, type VolumeEvents, type VolumeTotals } from "@/sdc/remote/volume_events.ts";
+import { VolumeFlushes } from "@/sdc/remote/volume_flushes.ts";
 import type { VolumeLink } from "@/sdc/remote/volume_link.ts";
 import { IDLE_REQUESTS_MAX, type Piece, VolumeRequest } from "@/sdc/remote/volume_request.ts";
 import { volumeExtents } from "@/sdc/remote/volume_extents.ts";
@@ -41,11 +40,13 @@ export class RemoteVolume implements BlockDevice {
   readonly #cutter: RequestCutter;
   readonly #locks = new RangeLocks<VolumeRequest>();
   readonly #abandoned = new AbandonedWrites();
-  /** Requests that came before the first map. */
-  #held: (VolumeRequest | BlockRequest)[] = [];
+  /** What came before the first map. */
+  #held: VolumeRequest[] = [];
   readonly #active: VolumeRequest[] = [];
   readonly #idleRequests: VolumeRequest[] = [];
-  #flushes: { readonly list: FlushList; readonly flusher: Flusher } | undefined;
+  readonly #flushes: VolumeFlushes;
+  /** Routes are known. */
+  #opened = false;
   #tickTimer: Timer | undefined;
   #stopped: ErrorCode | undefined;
   readonly #startRequest = (request: VolumeRequest) => this.#cut(request);
@@ -65,6 +66,16 @@ export class RemoteVolume implements BlockDevice {
       wantToken: () => this.#link.wantToken(),
       pieceDone: (piece, error, lossGeneration) => this.#pieceDone(piece, error, lossGeneration),
       fenced: () => this.#fence("an SDS says that this session is revoked"),
+    });
+    this.#flushes = new VolumeFlushes(context, {
+      table: () => this.#link.routes.table!, // flushes begin with it
+      targetOf: (pgIndex) => this.#link.targetOf(pgIndex),
+      wantMap: () => this.#link.routes.want(),
+      wantToken: () => this.#link.wantToken(),
+      fenced: () => this.#fence("an SDS says that this session is revoked"),
+      keptGenerations: () => this.#events.keptGenerations(),
+      keepGenerations: (generations) => this.#events.keepGenerations(generations),
+      roundFailed: (code, lostPgIds) => this.#flushFailed(code, lostPgIds),
     });
     this.#cutter = new RequestCutter({ owner: this.#dispatcher, nextOpSeq: () => this.#link.nextOpSeq() });
     this.#link.attach({
@@ -102,7 +113,8 @@ export class RemoteVolume implements BlockDevice {
   submit(block: BlockRequest): void {
     if (this.#stopped !== undefined) return block.complete(this.#stopped);
     if (block.operation === "cache") return block.complete(undefined);
-    if (block.operation === "flush") return this.#submitFlush(block);
+    if (this.#tickTimer === undefined) this.#armTick();
+    if (block.operation === "flush") return this.#flushes.submit(block);
     const request = this.#idleRequests.pop() ?? new VolumeRequest();
     request.block = block;
     request.operation = block.operation;
@@ -121,9 +133,8 @@ export class RemoteVolume implements BlockDevice {
     this.#count(request);
     request.activeIndex = this.#active.length;
     this.#active.push(request);
-    if (this.#tickTimer === undefined) this.#armTick();
-    if (this.#flushes === undefined) this.#held.push(request);
-    else this.#start(request);
+    if (this.#opened) this.#start(request);
+    else this.#held.push(request);
   }
 
   async extents(offsetBytes: number, lengthBytes: number): Promise<readonly Extent[]> {
@@ -144,8 +155,8 @@ export class RemoteVolume implements BlockDevice {
     this.#dispatcher.close();
     this.#abandoned.clear();
     this.#locks.clear();
-    for (const held of this.#held.splice(0)) if (!(held instanceof VolumeRequest)) held.complete(code);
-    this.#flushes?.flusher.fail(code, "all");
+    this.#held = [];
+    this.#flushes.fail(code);
     for (const request of [...this.#active]) {
       this.#detachPieces(request);
       this.#complete(request, code);
@@ -172,12 +183,6 @@ export class RemoteVolume implements BlockDevice {
     }
   }
 
-  #submitFlush(block: BlockRequest): void {
-    if (this.#flushes === undefined) this.#held.push(block);
-    else this.#flushes.flusher.submit(block);
-    if (this.#tickTimer === undefined) this.#armTick();
-  }
-
   #start(request: VolumeRequest): void {
     if (request.operation === "read") return this.#cut(request);
     request.startBlock = Math.floor(request.startBytes / BLOCK_BYTES);
@@ -201,7 +206,7 @@ export class RemoteVolume implements BlockDevice {
     if (request === undefined) return;
     if (error !== undefined) request.error ??= error;
     else if (request.operation !== "read" && (piece.flags & FRAME_FLAGS.fua) === 0) {
-      this.#flushes!.list.wrote(piece.pgIndex, lossGeneration);
+      this.#flushes.wrote(piece.pgIndex, lossGeneration);
     }
     piece.request = undefined;
     if (--request.piecesLeft > 0) return;
@@ -242,7 +247,7 @@ export class RemoteVolume implements BlockDevice {
 
   #routesChanged(pgIndexes: readonly number[]): void {
     if (this.#stopped !== undefined) return;
-    if (this.#flushes === undefined) this.#firstMap();
+    if (!this.#opened) this.#firstMap();
     const changed = new Set(pgIndexes);
     for (const target of this.#link.targets()) {
       for (const exchange of target.takeWaiting()) exchange.rerouted();
@@ -254,40 +259,15 @@ export class RemoteVolume implements BlockDevice {
       }
     }
     this.#dispatcher.releaseRouted(changed);
-    this.#flushes!.flusher.routesChanged(changed);
+    this.#flushes.routesChanged(changed);
     this.#settleAbandoned();
   }
 
-  /** Routes are known: fills the flush list (4.3, after attach) and starts what was held. */
+  /** Starts what was held. */
   #firstMap(): void {
-    const table = this.#link.routes.table!;
-    const list = new FlushList(table.pgCount);
-    const kept = this.#events.keptGenerations();
-    const first: FlushedGeneration[] = [];
-    for (const pgIndex of table.pgIndexesOfVolume(Math.ceil(this.#link.mapSizeBytes / CHUNK_BYTES))) {
-      const pgId = table.pgIds[pgIndex]!;
-      const lossGeneration = kept.get(pgId) ?? table.lossGenerations[pgIndex]!;
-      if (!kept.has(pgId)) first.push({ pgId, lossGeneration });
-      list.wrote(pgIndex, lossGeneration);
-    }
-    if (first.length > 0) this.#events.keepGenerations(first);
-    const flusher = new Flusher(this.#context, {
-      list,
-      owner: {
-        table: () => table,
-        targetOf: (pgIndex) => this.#link.targetOf(pgIndex),
-        wantMap: () => this.#link.routes.want(),
-        wantToken: () => this.#link.wantToken(),
-        fenced: () => this.#fence("an SDS says that this session is revoked"),
-        keepGenerations: (generations) => this.#events.keepGenerations(generations),
-        roundFailed: (code, lostPgIds) => this.#flushFailed(code, lostPgIds),
-      },
-    });
-    this.#flushes = { list, flusher };
-    for (const held of this.#held.splice(0)) {
-      if (!(held instanceof VolumeRequest)) flusher.submit(held);
-      else if (held.block !== undefined) this.#start(held);
-    }
+    this.#opened = true;
+    this.#flushes.begin(this.#link.routes.table!, Math.ceil(this.#link.mapSizeBytes / CHUNK_BYTES)); // the map came
+    for (const request of this.#held.splice(0)) if (request.block !== undefined) this.#start(request);
   }
 
   #flushFailed(code: ErrorCode, lostPgIds: readonly number[]): void {
@@ -305,13 +285,13 @@ export class RemoteVolume implements BlockDevice {
 
   #needsRoutes(): boolean {
     return this.#dispatcher.parked.length > 0 || this.#abandoned.count > 0 ||
-      (this.#flushes?.flusher.unsentPgIndexes.length ?? 0) > 0;
+      this.#flushes.unsentPgIndexes.length > 0;
   }
 
   /** Groups of all that is not answered. */
   #suspects(): readonly number[] {
     const groups = new Set<number>(this.#abandoned.pgIndexes());
-    for (const pgIndex of this.#flushes?.flusher.unsentPgIndexes ?? []) groups.add(pgIndex);
+    for (const pgIndex of this.#flushes.unsentPgIndexes) groups.add(pgIndex);
     for (const request of this.#active) {
       for (const piece of request.pieces) if (piece.request !== undefined) groups.add(piece.pgIndex);
     }
@@ -323,8 +303,7 @@ export class RemoteVolume implements BlockDevice {
       this.#tickTimer = undefined;
       this.#giveUpOverdue();
       if (this.#stopped !== undefined) return;
-      const isBusy = this.#active.length > 0 || this.#abandoned.count > 0 || this.#flushes?.flusher.isBusy === true;
-      if (isBusy || this.#held.length > 0) this.#armTick();
+      if (this.#active.length > 0 || this.#abandoned.count > 0 || this.#flushes.isBusy) this.#armTick();
     });
   }
 
@@ -336,10 +315,7 @@ export class RemoteVolume implements BlockDevice {
     for (const request of [...this.#active]) {
       if (request.activeIndex >= 0 && request.startedAtMs <= oldestMs) this.#abandon(request);
     }
-    const { flusher } = this.#flushes ?? {};
-    if (flusher?.startedAtMs !== undefined && flusher.startedAtMs <= oldestMs) {
-      flusher.fail("give_up", "round");
-    }
+    this.#flushes.giveUp(oldestMs);
   }
 
   /** Fails the request; its blocks stay locked while an attempt of it may still take effect. */

@@ -71,7 +71,7 @@ export class DeviceSet {
         const reason = error instanceof Error ? error.message : String(error);
         this.#broken.set(device.deviceId, { triedMs: nowMs, reason });
         if (broken?.reason !== reason) {
-          this.#options.context.log.error("Cannot open a device", { device: device.name, error });
+          this.#options.context.log.error("Cannot open device {device}: {error}", { device: device.name, error });
         }
       }
     }
@@ -114,13 +114,13 @@ export class DeviceSet {
           `Cannot open device ${deviceId}: ${disk.path} holds none, and it was one before`,
         );
       }
-      log.info("Formatting a device", { deviceId, path: disk.path, capacityBytes });
+      log.info("Formatting {path} as device {deviceId}", { deviceId, path: disk.path, capacityBytes });
       await formatDevice({ disk, ...identity, capacityBytes });
     }
     const store = await openDevice({ disk, identity, clock, random, limits });
     this.#devices.push(new ReplicaDevice(store, { context, host }));
     this.#names.set(deviceId, name);
-    log.info("Device open", {
+    log.info("Device {deviceId} is open, start {incarnation}", {
       deviceId,
       path: disk.path,
       incarnation: store.incarnation.counter,

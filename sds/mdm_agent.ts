@@ -122,7 +122,7 @@ export class MdmAgent {
         await this.#pause(context.times.sdsHeartbeatMs);
       } catch (error) {
         if (this.#stop.signal.aborted) return;
-        if (!told) context.log.warn("Cannot talk to the MDM", { error });
+        if (!told) context.log.warn("Cannot talk to the MDM: {error}", { error });
         told = true;
         await sleep(context.clock, RETRY_MS, this.#stop.signal);
       }
@@ -162,7 +162,7 @@ export class MdmAgent {
     this.#isRegistered = !added;
     if (added) return await this.#register();
     this.#options.registered();
-    context.log.info("Registered at the MDM", { sdsId: answer.sdsId, mdmTerm: answer.mdmTerm });
+    context.log.info("Registered at the MDM as SDS {sdsId}", { sdsId: answer.sdsId, mdmTerm: answer.mdmTerm });
   }
 
   /** Opens devices that the MDM gave this SDS, formatting new ones; true if there are more now than were registered. */
@@ -174,7 +174,7 @@ export class MdmAgent {
 
   async #beat(): Promise<void> {
     const { context, devices, mappings, deletions } = this.#options;
-    const joins = devices.all.flatMap((device) => device.joinReports());
+    const joins = devices.all.flatMap((device) => device.joins.reports());
     const reports = devices.all.map((device) => device.heartbeat({ allRows: this.#allRows }));
     const deletedNodes = deletions.finished();
     const call: SdsHeartbeatMessage = {
@@ -198,7 +198,7 @@ export class MdmAgent {
     this.#allRows = false;
     devices.all.forEach((device, index) => {
       device.rowsTaken(reports[index]!.rows);
-      device.joinReportsTaken(joins);
+      device.joins.reportsTaken(joins);
     });
     deletions.taken(deletedNodes);
     context.keys.setTokenKeys(answer.tokenKeys);
@@ -211,7 +211,7 @@ export class MdmAgent {
       return this.wake();
     }
     if (answer.configVersion !== this.#configVersion) await this.#fetchConfigs();
-    for (const device of devices.all) device.setJoinTasks(answer.joinTasks);
+    for (const device of devices.all) device.joins.set(answer.joinTasks);
     deletions.set(answer.nodeDeletions);
   }
 

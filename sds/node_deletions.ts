@@ -13,7 +13,8 @@ import type { SdsContext } from "@/sds/context.ts";
 import { type ChunkId, chunkKey } from "@/sds/device/chunk.ts";
 import type { DeviceSet } from "@/sds/device_set.ts";
 import type { Group } from "@/sds/replication/group.ts";
-import { type OperationOwner, takeOperation } from "@/sds/replication/primary_operation.ts";
+import type { OperationOwner } from "@/sds/replication/mutation.ts";
+import { takeOperation } from "@/sds/replication/primary_operation.ts";
 
 /** Chunks deleted of one group before others have their turn. */
 const BATCH = 64;

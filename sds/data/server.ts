@@ -66,7 +66,7 @@ export class DataServer implements DataHost {
       clock: options.context.clock,
       signal: this.#abort.signal,
       onConnection: (connection) => this.#accept(connection),
-      onError: (error) => options.context.log.warn("Cannot accept a data connection", { error }),
+      onError: (error) => options.context.log.warn("Cannot accept a data connection: {error}", { error }),
     });
   }
 
@@ -115,7 +115,10 @@ export class DataServer implements DataHost {
   #accept(connection: Connection): void {
     const { buffers, log } = this.context;
     if (this.#channels.size >= CONNECTIONS_MAX) {
-      log.warn("Refusing a data connection: too many are open", { peer: connection.peer, limit: CONNECTIONS_MAX });
+      log.warn("Refusing a data connection from {peer}: {limit} are open", {
+        peer: connection.peer,
+        limit: CONNECTIONS_MAX,
+      });
       return connection.close();
     }
     const channel = new FrameChannel(connection, { buffers, queuedBytesMax: SESSION_QUEUED_BYTES_MAX });
@@ -133,7 +136,7 @@ export class DataServer implements DataHost {
       if (identity.role === "sdc") this.#openSession(channel, identity.client);
       else this.#openLink(channel, identity);
     } catch (error) {
-      log.debug("A data connection was not opened", { peer: channel.peer, error });
+      log.debug("A data connection from {peer} was not opened: {error}", { peer: channel.peer, error });
       channel.close(error instanceof Error ? error.message : String(error));
     }
   }

@@ -5,31 +5,23 @@
  *
  * @module
  */
-import { blockCrc } from "@/shared/checksum.ts";
 import { BLOCK_BYTES, CHUNK_BYTES, QUEUE_DEPTH } from "@/shared/constants.ts";
-import { type ErrorCode, errorTraits, StorageError } from "@/shared/errors.ts";
+import { type ErrorCode, StorageError } from "@/shared/errors.ts";
 import type { Epoch, NodeId, PgId } from "@/shared/ids.ts";
 import type { Frame, FrameChannel, FrameHandler } from "@/shared/net/frame_channel.ts";
 import { pgIndexOf } from "@/shared/placement.ts";
 import { type SdcClient, type SessionRequest, sessionRequestSchema } from "@/shared/wire/control.ts";
-import {
-  blocksTouched,
-  COMPACT_HEADER_BYTES,
-  FLUSH_ENTRY_BYTES,
-  FRAME_FLAGS,
-  FRAME_KINDS,
-  FRAME_PREFIX_BYTES,
-  getUint53,
-  HEADER_FIELDS,
-  WRITE_ACK_BYTES,
-} from "@/shared/wire/header.ts";
+import { FLUSH_ENTRY_BYTES, FRAME_FLAGS, FRAME_KINDS, getUint53, HEADER_FIELDS } from "@/shared/wire/header.ts";
 import { type RequestScope, scopeProblem } from "@/sds/core/admission.ts";
 import type { DataHost } from "@/sds/data/server.ts";
 import { newHandle, requireToken, type VolumeHandle } from "@/sds/data/handles.ts";
+import { SessionAnswers } from "@/sds/data/session_answers.ts";
+import { checkedData, requireNoPayload } from "@/sds/data/payload.ts";
 import { volumeExtents } from "@/sds/data/extents.ts";
 import { type FlushEntry, flushGroups, type FlushResult, serveProblem } from "@/sds/replication/flush.ts";
 import type { Group } from "@/sds/replication/group.ts";
-import { type OperationOwner, type PrimaryOperation, takeOperation } from "@/sds/replication/primary_operation.ts";
+import type { OperationOwner } from "@/sds/replication/mutation.ts";
+import { type PrimaryOperation, takeOperation } from "@/sds/replication/primary_operation.ts";
 import { type ReadOwner, takeRead } from "@/sds/replication/read_operation.ts";
 
 /** Volumes that one session may have open. */
@@ -53,15 +45,14 @@ export class Session implements FrameHandler, OperationOwner, ReadOwner {
   readonly handles: (VolumeHandle | undefined)[] = [];
   readonly #host: DataHost;
   #inFlight = 0;
-  /** Pairs of request id and loss generation. */
-  readonly #acks: number[] = [];
-  #acksScheduled = false;
+  readonly #answers: SessionAnswers;
   #idleWaiters: (() => void)[] = [];
 
   constructor(host: DataHost, options: { channel: FrameChannel; client: SdcClient }) {
     this.#host = host;
     this.channel = options.channel;
     this.client = options.client;
+    this.#answers = new SessionAnswers(options.channel);
     this.channel.handle(this);
   }
 
@@ -96,7 +87,7 @@ export class Session implements FrameHandler, OperationOwner, ReadOwner {
     const requestId = header.getUint32(at + HEADER_FIELDS.requestId[0]);
     const handle = this.handles[header.getUint32(at + HEADER_FIELDS.handle[0])];
     const code = this.#handleProblem(handle) ?? (this.#inFlight >= IN_FLIGHT_MAX ? "too_busy" : undefined);
-    if (code !== undefined) return this.#answer(requestId, code);
+    if (code !== undefined) return this.#answers.refuse(requestId, code);
     switch (kind) {
       case FRAME_KINDS.read:
         return this.#read(frame, handle!);
@@ -147,12 +138,8 @@ export class Session implements FrameHandler, OperationOwner, ReadOwner {
     const { lossGeneration } = operation.role.config;
     this.#ended();
     if (!this.alive) return;
-    if (code !== undefined) return this.#answer(requestId, code);
-    if (!this.channel.compact) return this.channel.sendJson({ kind: "answer", requestId, status: 0, lossGeneration });
-    this.#acks.push(requestId, lossGeneration);
-    if (this.#acksScheduled) return;
-    this.#acksScheduled = true;
-    queueMicrotask(this.#sendAcks);
+    if (code !== undefined) this.#answers.refuse(requestId, code);
+    else this.#answers.acknowledge(requestId, lossGeneration);
   }
 
   readDone(
@@ -162,13 +149,8 @@ export class Session implements FrameHandler, OperationOwner, ReadOwner {
     this.#ended();
     if (!this.alive) return;
     const { code, bytes, at, lengthBytes } = result;
-    if (code !== undefined) return this.#answer(requestId, code);
-    const data = bytes.subarray(at, at + lengthBytes);
-    if (!this.channel.compact) return this.channel.sendJson({ kind: "read_answer", requestId, lengthBytes }, data);
-    const header = this.#beginFrame(FRAME_KINDS.read_answer, { requestId, payloadBytes: lengthBytes });
-    const { send } = this.channel;
-    send.view.setUint32(header + HEADER_FIELDS.lengthBytes[0], lengthBytes);
-    send.bytes.set(data, header + COMPACT_HEADER_BYTES);
+    if (code !== undefined) this.#answers.refuse(requestId, code);
+    else this.#answers.data(requestId, bytes.subarray(at, at + lengthBytes));
   }
 
   #ended(): void {
@@ -188,7 +170,7 @@ export class Session implements FrameHandler, OperationOwner, ReadOwner {
     const fields = this.#fields(frame, { mutation: false, removal: false });
     const { requestId } = fields;
     const code = this.#scope(fields, handle) ?? this.#serve(fields, handle);
-    if (code !== undefined) return this.#answer(requestId, code);
+    if (code !== undefined) return this.#answers.refuse(requestId, code);
     handle.reads++;
     handle.readBytes += fields.lengthBytes;
     this.#inFlight++;
@@ -211,10 +193,10 @@ export class Session implements FrameHandler, OperationOwner, ReadOwner {
     const removal = clientKind !== FRAME_KINDS.write;
     const fields = this.#fields(frame, { mutation: true, removal });
     const code = this.#scope(fields, handle) ?? this.#serve(fields, handle);
-    if (code !== undefined) return this.#answer(fields.requestId, code);
+    if (code !== undefined) return this.#answers.refuse(fields.requestId, code);
     const { device } = fields.group!;
     const operation = takeOperation();
-    const dataAt = removal ? this.#noPayload(frame) : this.#checkedData(frame, { fields, crcs: operation.crcs });
+    const dataAt = removal ? requireNoPayload(frame) : checkedData(frame, { ...fields, crcs: operation.crcs });
     handle.writes++;
     handle.writtenBytes += fields.lengthBytes;
     this.#inFlight++;
@@ -274,47 +256,6 @@ export class Session implements FrameHandler, OperationOwner, ReadOwner {
     return pgIndexOf(handle.base, fields.chunkIndex, pgCount) === pgIndex ? undefined : "bad_request";
   }
 
-  #noPayload(frame: Frame): number {
-    if (frame.payloadBytes !== 0) {
-      throw new StorageError("bad_request", "Cannot serve an SDC: a removal carries no data");
-    }
-    return frame.payloadAt;
-  }
-
-  /** Compares the data with the checksums that came with it, keeps those of whole blocks, and gives where the data begins. */
-  #checkedData(
-    frame: Frame,
-    options: { fields: { offsetBytes: number; lengthBytes: number }; crcs: Uint32Array },
-  ): number {
-    const { offsetBytes, lengthBytes } = options.fields;
-    const blockCount = blocksTouched(offsetBytes, lengthBytes);
-    if (frame.payloadBytes !== blockCount * 4 + lengthBytes) {
-      throw new StorageError(
-        "bad_request",
-        `Cannot write: the payload is ${frame.payloadBytes} bytes, ${blockCount} checksums and ${lengthBytes} bytes of data are ${
-          blockCount * 4 + lengthBytes
-        }`,
-      );
-    }
-    const dataAt = frame.payloadAt + blockCount * 4;
-    let start = dataAt;
-    let room = BLOCK_BYTES - (offsetBytes & (BLOCK_BYTES - 1));
-    for (let block = 0; block < blockCount; block++) {
-      const end = Math.min(dataAt + lengthBytes, start + room);
-      const crc = frame.view.getUint32(frame.payloadAt + block * 4);
-      if (blockCrc(frame.bytes, start, end) !== crc) {
-        throw new StorageError(
-          "checksum_mismatch",
-          `Cannot write: block ${block} of the request differs from its checksum`,
-        );
-      }
-      options.crcs[block] = crc;
-      start = end;
-      room = BLOCK_BYTES;
-    }
-    return dataAt;
-  }
-
   async #flush(frame: Frame): Promise<void> {
     const { header, headerAt, view } = frame;
     const requestId = header.getUint32(headerAt + HEADER_FIELDS.requestId[0]);
@@ -335,7 +276,7 @@ export class Session implements FrameHandler, OperationOwner, ReadOwner {
     this.#inFlight++;
     const results = await this.#flushAll(entries);
     this.#ended();
-    if (this.alive) this.#answerFlush(requestId, results);
+    if (this.alive) this.#answers.flushed(requestId, results);
   }
 
   /** Groups of each device are flushed together. */
@@ -349,19 +290,6 @@ export class Session implements FrameHandler, OperationOwner, ReadOwner {
       ),
     );
     return results.flat();
-  }
-
-  #answerFlush(requestId: number, results: readonly FlushResult[]): void {
-    const payload = new DataView(new ArrayBuffer(results.length * FLUSH_ENTRY_BYTES));
-    results.forEach((result, index) => {
-      payload.setUint32(index * FLUSH_ENTRY_BYTES, result.pgId);
-      payload.setUint32(index * FLUSH_ENTRY_BYTES + 4, result.code === undefined ? 0 : errorTraits(result.code).wire);
-      payload.setUint32(index * FLUSH_ENTRY_BYTES + 8, result.lossGeneration);
-    });
-    const bytes = new Uint8Array(payload.buffer);
-    if (!this.channel.compact) return this.channel.sendJson({ kind: "flush_answer", requestId }, bytes);
-    const header = this.#beginFrame(FRAME_KINDS.flush_answer, { requestId, payloadBytes: bytes.length });
-    this.channel.send.bytes.set(bytes, header + COMPACT_HEADER_BYTES);
   }
 
   async #control(request: SessionRequest): Promise<void> {
@@ -440,41 +368,4 @@ export class Session implements FrameHandler, OperationOwner, ReadOwner {
     }
     return await volumeExtents(this.#host.groupOf(request.pgId)!, { ...request, vtreeId: handle!.token.vtreeId });
   }
-
-  #answer(requestId: number, code: ErrorCode): void {
-    if (this.channel.closed) return;
-    const status = errorTraits(code).wire;
-    if (!this.channel.compact) return this.channel.sendJson({ kind: "answer", requestId, status, code });
-    const header = this.#beginFrame(FRAME_KINDS.answer, { requestId, payloadBytes: 0 });
-    this.channel.send.view.setUint16(header + HEADER_FIELDS.status[0], status);
-  }
-
-  /** Reserves a frame in the send queue and writes an empty header; gives the header's place. */
-  #beginFrame(kind: number, frame: { requestId: number; payloadBytes: number }): number {
-    const { send } = this.channel;
-    const start = send.reserve(FRAME_PREFIX_BYTES + COMPACT_HEADER_BYTES + frame.payloadBytes);
-    const { view } = send;
-    view.setUint32(start, COMPACT_HEADER_BYTES);
-    view.setUint32(start + 4, frame.payloadBytes);
-    const header = start + FRAME_PREFIX_BYTES;
-    for (let offset = 0; offset < COMPACT_HEADER_BYTES; offset += 4) view.setUint32(header + offset, 0);
-    view.setUint8(header, kind);
-    view.setUint32(header + HEADER_FIELDS.requestId[0], frame.requestId);
-    return header;
-  }
-
-  readonly #sendAcks = (): void => {
-    this.#acksScheduled = false;
-    const acks = this.#acks;
-    if (!this.channel.closed && acks.length > 0) {
-      const header = this.#beginFrame(FRAME_KINDS.write_acks, {
-        requestId: 0,
-        payloadBytes: acks.length / 2 * WRITE_ACK_BYTES,
-      });
-      const { view } = this.channel.send;
-      let to = header + COMPACT_HEADER_BYTES;
-      for (let index = 0; index < acks.length; index++, to += 4) view.setUint32(to, acks[index]!);
-    }
-    acks.length = 0;
-  };
 }

@@ -56,7 +56,7 @@ export class ChangeAgent {
       try {
         await this.#callOnce(batch);
       } catch (error) {
-        this.#device.context.log.debug("The MDM does not answer a change request", { error });
+        this.#device.context.log.debug("The MDM does not answer a change request: {error}", { error });
         this.#queue.unshift(...batch);
         await sleep(this.#device.context.clock, REPEAT_MS, this.#stop.signal);
       }
@@ -83,7 +83,7 @@ export class ChangeAgent {
       if (result.outcome === "refused") refused.set(result.pgId, result.reason);
     }
     if (refused.size > 0) {
-      this.#device.context.log.info("The MDM refused changes", {
+      this.#device.context.log.info("The MDM refused {count} changes: {reasons}", {
         count: refused.size,
         reasons: [...new Set(refused.values())],
       });

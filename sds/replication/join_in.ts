@@ -123,12 +123,8 @@ export class JoiningCopy {
     try {
       await device.intent(this.group, piece.id.region);
       const key = chunkKey(piece.id.nodeId, piece.id.chunkIndex);
-      let chunk = store.chunk(pg!, key);
-      if (chunk === undefined) {
-        if (piece.runs.length === 0) return;
-        chunk = await device.newChunk(this.group, piece.id);
-      }
-      this.#write(chunk, piece);
+      if (piece.runs.length === 0 && store.chunk(pg!, key) === undefined) return;
+      this.#write(await device.ensureChunk(this.group, piece.id), piece);
       await this.#verify(store.chunk(pg!, key)!, piece);
       if (piece.last) store.markVerified(store.chunk(pg!, key)!);
       await device.committed();

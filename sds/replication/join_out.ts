@@ -90,8 +90,12 @@ export class JoinOut {
       this.#fail(error instanceof Error ? error.message : String(error));
     }
     if (this.state === "done") {
-      log.info("Join finished", { ...facts, chunksCopied: this.chunksCopied, bytesCopied: this.bytesCopied });
-    } else log.warn("Join ended", { ...facts, reason: this.message });
+      log.debug("Join of device {deviceId} into group {pgId} finished: {chunksCopied} chunks copied", {
+        ...facts,
+        chunksCopied: this.chunksCopied,
+        bytesCopied: this.bytesCopied,
+      });
+    } else log.warn("Join of device {deviceId} into group {pgId} ended: {reason}", { ...facts, reason: this.message });
   }
 
   report(): JoinReport {

@@ -4,14 +4,12 @@
  *
  * @module
  */
-import { StorageError } from "@/shared/errors.ts";
-import { isErrorCode } from "@/shared/errors.ts";
+import { isErrorCode, StorageError } from "@/shared/errors.ts";
 import type { Frame, FrameChannel, FrameHandler } from "@/shared/net/frame_channel.ts";
 import { type LinkAnswer, linkAnswerSchema } from "@/shared/wire/control.ts";
 import {
   COMPACT_HEADER_BYTES,
   FRAME_KINDS,
-  FRAME_PREFIX_BYTES,
   HEADER_FIELDS,
   REPLICATE_ACK_BYTES,
   setUint53,
@@ -122,11 +120,9 @@ export class LinkConnection implements FrameHandler {
     const written = piece.crcs.reduce((count, crc) => count + (crc === 0 ? 0 : 1), 0);
     const payloadBytes = piece.crcs.length * 4 + written * BLOCK_BYTES;
     const { send } = this.channel;
-    const start = send.reserve(FRAME_PREFIX_BYTES + COMPACT_HEADER_BYTES + payloadBytes);
+    const at = this.channel.beginFrame(FRAME_KINDS.join_copy, { requestId, payloadBytes });
     const { view } = send;
-    const at = beginHeader(view, { start, kind: FRAME_KINDS.join_copy, payloadBytes });
     view.setUint8(at + HEADER_FIELDS.flags[0], piece.flags);
-    view.setUint32(at + HEADER_FIELDS.requestId[0], requestId);
     view.setUint32(at + HEADER_FIELDS.pgId[0], piece.pgId);
     view.setUint32(at + HEADER_FIELDS.epoch[0], piece.epoch);
     view.setUint32(at + HEADER_FIELDS.nodeId[0], piece.nodeId);
@@ -227,11 +223,9 @@ export class LinkConnection implements FrameHandler {
     const { send } = this.channel;
     const blockCount = bytes === undefined ? 0 : operation.lengthBytes / BLOCK_BYTES;
     const payloadBytes = bytes === undefined ? 0 : blockCount * 4 + operation.lengthBytes;
-    const start = send.reserve(FRAME_PREFIX_BYTES + COMPACT_HEADER_BYTES + payloadBytes);
+    const at = this.channel.beginFrame(operation.kind, { requestId, payloadBytes });
     const { view } = send;
-    const at = beginHeader(view, { start, kind: operation.kind, payloadBytes });
     view.setUint8(at + HEADER_FIELDS.flags[0], operation.flags);
-    view.setUint32(at + HEADER_FIELDS.requestId[0], requestId);
     view.setUint32(at + HEADER_FIELDS.pgId[0], operation.group.pgId);
     view.setUint32(at + HEADER_FIELDS.epoch[0], operation.role.config.epoch);
     view.setUint32(at + HEADER_FIELDS.nodeId[0], operation.nodeId);
@@ -248,15 +242,4 @@ export class LinkConnection implements FrameHandler {
     for (let block = 0; block < blockCount; block++, to += 4) view.setUint32(to, operation.crcs[block]!);
     send.bytes.set(bytes.subarray(options.at, options.at + operation.lengthBytes), to);
   }
-}
-
-/** Writes the prefix and an empty header of `kind`; gives the header's place. */
-function beginHeader(view: DataView, options: { start: number; kind: number; payloadBytes: number }): number {
-  const { start } = options;
-  view.setUint32(start, COMPACT_HEADER_BYTES);
-  view.setUint32(start + 4, options.payloadBytes);
-  const at = start + FRAME_PREFIX_BYTES;
-  for (let offset = 0; offset < COMPACT_HEADER_BYTES; offset += 4) view.setUint32(at + offset, 0);
-  view.setUint8(at, options.kind);
-  return at;
 }

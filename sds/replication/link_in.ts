@@ -12,13 +12,7 @@ import { type ErrorCode, errorTraits, StorageError } from "@/shared/errors.ts";
 import { type DeviceId, type Incarnation, type PgId, sameIncarnation } from "@/shared/ids.ts";
 import type { Frame, FrameChannel, FrameHandler } from "@/shared/net/frame_channel.ts";
 import { type LinkClient, type LinkRequest, linkRequestSchema, type PgEpoch } from "@/shared/wire/control.ts";
-import {
-  COMPACT_HEADER_BYTES,
-  FRAME_KINDS,
-  FRAME_PREFIX_BYTES,
-  HEADER_FIELDS,
-  REPLICATE_ACK_BYTES,
-} from "@/shared/wire/header.ts";
+import { COMPACT_HEADER_BYTES, FRAME_KINDS, HEADER_FIELDS, REPLICATE_ACK_BYTES } from "@/shared/wire/header.ts";
 import type { Group } from "@/sds/replication/group.ts";
 import { JoiningCopy } from "@/sds/replication/join_in.ts";
 import { takeMemberOperation } from "@/sds/replication/member_operation.ts";
@@ -122,16 +116,8 @@ export class LinkSession implements FrameHandler {
   answer(requestId: number, code: ErrorCode | undefined): void {
     if (this.channel.closed) return;
     if (code === undefined) return this.acknowledge(requestId);
-    const { send } = this.channel;
-    const start = send.reserve(FRAME_PREFIX_BYTES + COMPACT_HEADER_BYTES);
-    const { view } = send;
-    view.setUint32(start, COMPACT_HEADER_BYTES);
-    view.setUint32(start + 4, 0);
-    const at = start + FRAME_PREFIX_BYTES;
-    for (let offset = 0; offset < COMPACT_HEADER_BYTES; offset += 4) view.setUint32(at + offset, 0);
-    view.setUint8(at, FRAME_KINDS.answer);
-    view.setUint16(at + HEADER_FIELDS.status[0], errorTraits(code).wire);
-    view.setUint32(at + HEADER_FIELDS.requestId[0], requestId);
+    const at = this.channel.beginFrame(FRAME_KINDS.answer, { requestId, payloadBytes: 0 });
+    this.channel.send.view.setUint16(at + HEADER_FIELDS.status[0], errorTraits(code).wire);
   }
 
   onFrame(frame: Frame): void {
@@ -324,15 +310,9 @@ export class LinkSession implements FrameHandler {
     this.#acksScheduled = false;
     const acks = this.#acks;
     if (!this.channel.closed && acks.length > 0) {
-      const { send } = this.channel;
       const payloadBytes = acks.length * REPLICATE_ACK_BYTES;
-      const start = send.reserve(FRAME_PREFIX_BYTES + COMPACT_HEADER_BYTES + payloadBytes);
-      const { view } = send;
-      view.setUint32(start, COMPACT_HEADER_BYTES);
-      view.setUint32(start + 4, payloadBytes);
-      const at = start + FRAME_PREFIX_BYTES;
-      for (let offset = 0; offset < COMPACT_HEADER_BYTES; offset += 4) view.setUint32(at + offset, 0);
-      view.setUint8(at, FRAME_KINDS.replicate_acks);
+      const at = this.channel.beginFrame(FRAME_KINDS.replicate_acks, { requestId: 0, payloadBytes });
+      const { view } = this.channel.send;
       let to = at + COMPACT_HEADER_BYTES;
       for (let index = 0; index < acks.length; index++, to += 4) view.setUint32(to, acks[index]!);
     }

@@ -141,7 +141,13 @@ export class LinkOut {
       target.join?.linkLost(reason);
     }
     const { local, remote } = this.#names();
-    if (!this.#stopped) this.device.context.log.warn("Replication link lost", { from: local, to: remote, reason });
+    if (!this.#stopped) {
+      this.device.context.log.warn("Replication link to device {to} lost: {reason}", {
+        from: local,
+        to: remote,
+        reason,
+      });
+    }
   }
 
   /** An answer of a member that is not "ok". */
@@ -196,7 +202,9 @@ export class LinkOut {
         told = false;
       } catch (error) {
         const { local, remote } = this.#names();
-        if (!told && !this.#stopped) log.warn("Cannot open a replication link", { from: local, to: remote, error });
+        if (!told && !this.#stopped) {
+          log.warn("Cannot open a replication link to device {to}: {error}", { from: local, to: remote, error });
+        }
         told = true;
       }
       if (!this.#stopped) await sleep(clock, RECONNECT_MS, this.#stop.signal);
@@ -243,7 +251,7 @@ export class LinkOut {
         if (answer.kind === "pg_results") this.#opened(connection, { asked, answer });
       } catch (error) {
         const { local, remote } = this.#names();
-        this.device.context.log.debug("Cannot open groups on a link", { from: local, to: remote, error });
+        this.device.context.log.debug("Cannot open groups at device {to}: {error}", { from: local, to: remote, error });
         return;
       }
     }

@@ -4,7 +4,6 @@
  *
  * @module
  */
-import type { PooledBuffer } from "@/shared/buffers.ts";
 import { blockCrc } from "@/shared/checksum.ts";
 import { BLOCK_BYTES, BLOCKS_PER_FRAGMENT_MAX, CHUNK_BYTES } from "@/shared/constants.ts";
 import { type ErrorCode, StorageError } from "@/shared/errors.ts";
@@ -15,7 +14,8 @@ import { type Chunk, chunkKey } from "@/sds/device/chunk.ts";
 import { type LockHolder, lockKey } from "@/sds/replication/chunk_locks.ts";
 import type { Group } from "@/sds/replication/group.ts";
 import type { LinkSession } from "@/sds/replication/link_in.ts";
-import { applyRemoval } from "@/sds/replication/primary_operation.ts";
+import { allocates, applyRemoval } from "@/sds/replication/removal.ts";
+import { OperationData } from "@/sds/replication/operation_data.ts";
 
 const NO_DATA = new Uint8Array(0);
 
@@ -38,9 +38,7 @@ export class MemberOperation implements LockHolder {
   #requestId = 0;
   #writeNumber = 0;
   readonly #crcs = new Uint32Array(BLOCKS_PER_FRAGMENT_MAX);
-  #data: Uint8Array = NO_DATA;
-  #dataAt = 0;
-  #pooled: PooledBuffer | undefined;
+  readonly #data = new OperationData();
   readonly #write = { offsetBytes: 0, data: NO_DATA as Uint8Array, crcs: this.#crcs, crcIndex: 0 };
   #writing = false;
 
@@ -68,7 +66,7 @@ export class MemberOperation implements LockHolder {
     session.beginOperation();
     group.beginOperation();
     if (group.device.locks.acquire(this)) this.#run();
-    else this.#keepData();
+    else this.#keep();
   }
 
   lockGranted(): void {
@@ -93,11 +91,11 @@ export class MemberOperation implements LockHolder {
         `Cannot apply ${blockCount} blocks: at most ${BLOCKS_PER_FRAGMENT_MAX} travel at once`,
       );
     }
-    this.#data = frame.bytes;
-    this.#dataAt = frame.payloadAt + blockCount * 4;
+    const dataAt = frame.payloadAt + blockCount * 4;
+    this.#data.borrow(frame.bytes, { at: dataAt, lengthBytes: blockCount * BLOCK_BYTES });
     for (let block = 0; block < blockCount; block++) {
       const crc = frame.view.getUint32(frame.payloadAt + block * 4);
-      const start = this.#dataAt + block * BLOCK_BYTES;
+      const start = dataAt + block * BLOCK_BYTES;
       if (blockCrc(frame.bytes, start, start + BLOCK_BYTES) !== crc) {
         throw new StorageError(
           "checksum_mismatch",
@@ -112,13 +110,11 @@ export class MemberOperation implements LockHolder {
     const { store } = this.#group.device;
     try {
       const chunk = this.#chunk();
-      const removal = this.kind !== FRAME_KINDS.replicate;
-      const keeps = removal && this.kind === FRAME_KINDS.replicate_zeroes && (this.flags & FRAME_FLAGS.noHole) !== 0;
-      if (chunk === undefined && removal && !keeps) return this.#end(undefined);
+      if (chunk === undefined && !allocates(this)) return this.#end(undefined);
       store.beginWrite(this.#group.storage!, this.region);
       this.#writing = true;
       if (this.#group.storage!.hasIntent(this.region)) return this.#apply();
-      this.#keepData();
+      this.#keep();
       store.setIntent(this.#group.storage!, this.region, (error) => this.#stepDone(error));
     } catch (error) {
       this.#failed(error);
@@ -141,25 +137,25 @@ export class MemberOperation implements LockHolder {
     if (chunk === undefined) {
       chunk = store.createChunk(pg, this);
       if (chunk === undefined) {
-        this.#keepData();
+        this.#keep();
         return store.whenSlotReady((error) => this.#stepDone(error));
       }
     }
     if (this.kind === FRAME_KINDS.replicate) {
       const write = this.#write;
       write.offsetBytes = this.offsetBytes;
-      write.data = this.#data.subarray(this.#dataAt, this.#dataAt + this.lengthBytes);
+      write.data = this.#data.view();
       store.writeBlocks(chunk, write);
       write.data = NO_DATA;
     } else {
-      applyRemoval(store, { chunk, operation: this });
+      applyRemoval(store, { chunk, removal: this });
     }
     if ((this.flags & FRAME_FLAGS.fua) !== 0 || this.#group.config?.syncWrites) {
       store.sync().then(this.#committed, () => this.#committed("device_failed"));
     } else {
       store.afterCommit(this.#committed);
     }
-    if (this.#pooled === undefined) this.#data = NO_DATA;
+    this.#data.forgetBorrowed();
   }
 
   readonly #committed = (error: ErrorCode | undefined | void): void => {
@@ -181,9 +177,7 @@ export class MemberOperation implements LockHolder {
     const session = this.#session;
     if (this.#writing) group.device.store.endWrite(group.storage!, this.region);
     this.#writing = false;
-    if (this.#pooled !== undefined) group.device.context.buffers.give(this.#pooled);
-    this.#pooled = undefined;
-    this.#data = NO_DATA;
+    this.#data.release(group.device.context.buffers);
     session.answer(this.#requestId, code);
     group.device.locks.release(this);
     group.endOperation();
@@ -191,13 +185,8 @@ export class MemberOperation implements LockHolder {
     if (idleOperations.length < IDLE_OPERATIONS_MAX) idleOperations.push(this);
   }
 
-  #keepData(): void {
-    if (this.#pooled !== undefined || this.kind !== FRAME_KINDS.replicate) return;
-    const copy = this.#group.device.context.buffers.take(this.lengthBytes);
-    copy.set(this.#data.subarray(this.#dataAt, this.#dataAt + this.lengthBytes));
-    this.#pooled = copy;
-    this.#data = copy;
-    this.#dataAt = 0;
+  #keep(): void {
+    if (this.kind === FRAME_KINDS.replicate) this.#data.keep(this.#group.device.context.buffers);
   }
 }
 

@@ -9,41 +9,18 @@
  *
  * @module
  */
-import type { PooledBuffer } from "@/shared/buffers.ts";
-import { blockCrc } from "@/shared/checksum.ts";
-import { BLOCK_BYTES, BLOCKS_PER_FRAGMENT_MAX, CHUNK_BYTES } from "@/shared/constants.ts";
+import { mergeFragment } from "@/sds/replication/merge_fragment.ts";
+import type { MutationFields, OperationOwner } from "@/sds/replication/mutation.ts";
+import { BLOCK_BYTES, BLOCKS_PER_CHUNK, BLOCKS_PER_FRAGMENT_MAX } from "@/shared/constants.ts";
 import { assert, type ErrorCode } from "@/shared/errors.ts";
 import type { NodeId, VtreeId } from "@/shared/ids.ts";
 import { blocksTouched, FRAME_FLAGS, FRAME_KINDS } from "@/shared/wire/header.ts";
 import { type Chunk, chunkKey } from "@/sds/device/chunk.ts";
 import type { Group } from "@/sds/replication/group.ts";
 import type { PrimaryRole, Target } from "@/sds/replication/primary_role.ts";
+import { OperationData } from "@/sds/replication/operation_data.ts";
 import { type LockHolder, lockKey } from "@/sds/replication/chunk_locks.ts";
-
-/** Who asked: an SDC session, or the SDS itself. */
-export interface OperationOwner {
-  /** False when nobody waits any more: an operation that has not started then ends without effect (3.6). */
-  readonly alive: boolean;
-  /** Called once. `code` is undefined on success. */
-  operationDone(operation: PrimaryOperation, code: ErrorCode | undefined): void;
-}
-
-/** What a mutation is, apart from its data. */
-export interface MutationFields {
-  /** `FRAME_KINDS.replicate`, `replicate_trim` or `replicate_zeroes`. */
-  readonly kind: number;
-  readonly flags: number;
-  readonly requestId: number;
-  readonly vtreeId: VtreeId;
-  readonly nodeId: NodeId;
-  readonly chunkIndex: number;
-  readonly region: number;
-  readonly offsetBytes: number;
-  readonly lengthBytes: number;
-  readonly opSession: number;
-  readonly opSeq: number;
-  readonly traceId: number;
-}
+import { allocates, applyRemoval, removesChunk } from "@/sds/replication/removal.ts";
 
 const NO_DATA = new Uint8Array(0);
 
@@ -70,9 +47,8 @@ export class PrimaryOperation implements LockHolder {
   firstBlock = 0;
   endBlock = 0;
   readonly shared = false;
-  /** Whole blocks at `dataAt`, or the raw fragment until it is merged. Borrowed unless it is pooled. */
-  data: Uint8Array = NO_DATA;
-  dataAt = 0;
+  /** Whole blocks, or the raw fragment until it is merged. */
+  readonly data = new OperationData();
   /** One per block, once the blocks are whole. */
   readonly crcs = new Uint32Array(BLOCKS_PER_FRAGMENT_MAX + 1);
   /** Targets that have not answered. */
@@ -80,7 +56,6 @@ export class PrimaryOperation implements LockHolder {
   /** Raised at each reuse, so that a late answer to the last use is told apart. */
   generation = 0;
 
-  #pooled: PooledBuffer | undefined;
   readonly #write = { offsetBytes: 0, data: NO_DATA as Uint8Array, crcs: this.crcs, crcIndex: 0 };
   #started = false;
   #answered = false;
@@ -89,6 +64,8 @@ export class PrimaryOperation implements LockHolder {
   #asking = false;
   /** The device was told that a write of the region runs. */
   #writing = false;
+  /** The lock covers the whole chunk. */
+  #locksChunk = false;
   /** A step on this device has not called back yet. */
   #busy = false;
   /** In the page cache of this device: a resend reads it back from there. */
@@ -118,31 +95,29 @@ export class PrimaryOperation implements LockHolder {
     this.lockKey = lockKey(fields.vtreeId, fields.chunkIndex);
     this.firstBlock = fields.offsetBytes >>> 12;
     this.endBlock = this.firstBlock + blocksTouched(fields.offsetBytes, fields.lengthBytes);
-    this.#started =
-      this.#answered =
-      this.#ended =
-      this.#asking =
-        false;
-    this.#writing =
-      this.#busy =
-      this.#applied =
-      this.#localDone =
-        false;
+    this.#started = false;
+    this.#answered = false;
+    this.#ended = false;
+    this.#asking = false;
+    this.#locksChunk = false;
+    this.#writing = false;
+    this.#busy = false;
+    this.#applied = false;
+    this.#localDone = false;
   }
 
   /** Borrows the data until `start` returns; what waits after that has copied it. */
   setData(bytes: Uint8Array, at: number): void {
-    this.data = bytes;
-    this.dataAt = at;
+    this.data.borrow(bytes, { at, lengthBytes: this.lengthBytes });
   }
 
   /** Begins: takes the lock, or waits for it. */
   start(): void {
     if (this.role.stopped) return this.#finish("stale_epoch");
-    if (this.role.holdWrite(this)) return this.#keepData();
+    if (this.role.holdWrite(this)) return this.#keep();
     this.role.operations.add(this);
     if (this.group.device.locks.acquire(this)) this.#run();
-    else this.#keepData();
+    else this.#keep();
   }
 
   lockGranted(): void {
@@ -202,7 +177,7 @@ export class PrimaryOperation implements LockHolder {
 
   /** The data for a frame, at hand or read back from this device; `send` is not called if that fails, since the device has. */
   withData(send: (bytes: Uint8Array, at: number) => void): void {
-    if (this.kind !== FRAME_KINDS.replicate || this.data.length > 0) return send(this.data, this.dataAt);
+    if (this.kind !== FRAME_KINDS.replicate || this.data.present) return send(this.data.bytes, this.data.at);
     const { store, context } = this.group.device;
     const chunk = this.#chunk();
     if (chunk === undefined) return;
@@ -228,18 +203,30 @@ export class PrimaryOperation implements LockHolder {
   }
 
   #run(): void {
-    this.#started = true;
-    this.group.beginOperation();
     this.#guard(() => {
       const chunk = this.#chunk();
+      if (chunk === undefined && allocates(this) && !this.#locksChunk) return this.#lockChunk();
+      this.#started = true;
+      this.group.beginOperation();
       if (chunk?.unverified) return this.#accept(chunk);
       this.#whole(chunk);
     });
   }
 
+  /** Who makes a chunk locks all of it, so that one operation makes it, and a veto undoes nobody else's write. */
+  #lockChunk(): void {
+    const { locks } = this.group.device;
+    locks.release(this);
+    this.#locksChunk = true;
+    this.firstBlock = 0;
+    this.endBlock = BLOCKS_PER_CHUNK;
+    if (locks.acquire(this)) this.#run();
+    else this.#keep();
+  }
+
   /** This copy was activated alone after an unclean stop: what the chunk holds is its content (5.5). */
   #accept(chunk: Chunk): void {
-    this.#keepData();
+    this.#keep();
     this.#step(this.group.device.store.acceptUnverified(chunk), () => this.#whole(this.#chunk()));
   }
 
@@ -249,35 +236,23 @@ export class PrimaryOperation implements LockHolder {
     else this.#place(chunk);
   }
 
-  /** Reads the blocks that the fragment touches, lays it over them, and goes on with whole blocks. */
+  /** Lays the fragment over the blocks that it touches, and goes on with whole blocks. */
   #merge(chunk: Chunk | undefined): void {
     const { buffers } = this.group.device.context;
-    const startBytes = this.firstBlock * BLOCK_BYTES;
-    const mergedBytes = (this.endBlock - this.firstBlock) * BLOCK_BYTES;
-    const merged = buffers.take(mergedBytes);
-    this.#keepData();
-    const finish = (error: ErrorCode | undefined) => {
-      this.#busy = false;
-      if (error !== undefined || this.role.stopped) {
-        buffers.give(merged);
-        return this.#unlockAndFinish(error ?? "outcome_unknown");
-      }
-      merged.set(this.data.subarray(this.dataAt, this.dataAt + this.lengthBytes), this.offsetBytes - startBytes);
-      this.#takePooled(merged);
-      this.offsetBytes = startBytes;
-      this.lengthBytes = mergedBytes;
-      for (let block = 0; block < this.endBlock - this.firstBlock; block++) {
-        this.crcs[block] = blockCrc(merged, block * BLOCK_BYTES, (block + 1) * BLOCK_BYTES);
-      }
-      this.#guard(() => this.#place(this.#chunk()));
-    };
-    if (chunk === undefined) {
-      merged.fill(0, 0, mergedBytes);
-      return finish(undefined);
-    }
+    this.#keep();
     this.#busy = true;
-    const read = { offsetBytes: startBytes, lengthBytes: mergedBytes, into: merged, intoOffset: 0 };
-    this.group.device.store.readBlocks(chunk, read, finish);
+    mergeFragment({ buffers, store: this.group.device.store, chunk, fragment: this }, (merged) => {
+      this.#busy = false;
+      if (typeof merged === "string" || this.role.stopped) {
+        if (typeof merged !== "string") buffers.give(merged.bytes);
+        return this.#unlockAndFinish(typeof merged === "string" ? merged : "outcome_unknown");
+      }
+      this.offsetBytes = merged.offsetBytes;
+      this.lengthBytes = merged.lengthBytes;
+      this.data.take(merged.bytes, { buffers, lengthBytes: merged.lengthBytes });
+      this.crcs.set(merged.crcs);
+      this.#guard(() => this.#place(this.#chunk()));
+    });
   }
 
   /** The blocks are whole. Forwards and applies, or asks first when the chunk is new. */
@@ -286,9 +261,7 @@ export class PrimaryOperation implements LockHolder {
     this.writeNumber = ++role.writeNumber;
     role.lastWrite.set(this.region, this.writeNumber);
     if (chunk === undefined) {
-      const allocates = this.kind === FRAME_KINDS.replicate ||
-        (this.kind === FRAME_KINDS.replicate_zeroes && (this.flags & FRAME_FLAGS.noHole) !== 0);
-      return allocates ? this.#withIntent(() => this.#allocate()) : this.#nothingToRemove();
+      return allocates(this) ? this.#withIntent(() => this.#allocate()) : this.#nothingToRemove();
     }
     this.#forward(undefined);
     if (group.storage!.hasIntent(this.region)) {
@@ -302,7 +275,7 @@ export class PrimaryOperation implements LockHolder {
   /** Calls `next` when data of the region may be written on this device. */
   #withIntent(next: () => void): void {
     const { store } = this.group.device;
-    this.#keepData();
+    this.#keep();
     store.beginWrite(this.group.storage!, this.region);
     this.#writing = true;
     this.#busy = true;
@@ -340,15 +313,10 @@ export class PrimaryOperation implements LockHolder {
       const target = targets[index]!;
       if (target === except) continue;
       // What the copier will bring is not forwarded; the removal of a chunk is, always (3.8 step 3).
-      if (target.join !== undefined && !this.#removesChunk() && target.join.isPending(this)) continue;
+      if (target.join !== undefined && !removesChunk(this) && target.join.isPending(this)) continue;
       this.waiting.push(target);
       target.link.sendOperation(this, target);
     }
-  }
-
-  #removesChunk(): boolean {
-    const keeps = (this.flags & FRAME_FLAGS.noHole) !== 0;
-    return this.kind !== FRAME_KINDS.replicate && this.lengthBytes === CHUNK_BYTES && !keeps;
   }
 
   /** Removal of what is not there: members are the same; a joiner is told. */
@@ -370,11 +338,11 @@ export class PrimaryOperation implements LockHolder {
     if (this.kind === FRAME_KINDS.replicate) {
       const write = this.#write;
       write.offsetBytes = this.offsetBytes;
-      write.data = this.data.subarray(this.dataAt, this.dataAt + this.lengthBytes);
+      write.data = this.data.view();
       store.writeBlocks(chunk, write);
       write.data = NO_DATA;
     } else {
-      applyRemoval(store, { chunk, operation: this });
+      applyRemoval(store, { chunk, removal: this });
     }
     this.#applied = true;
     this.#busy = true;
@@ -383,7 +351,7 @@ export class PrimaryOperation implements LockHolder {
     } else {
       store.afterCommit(this.#committed);
     }
-    if (!this.#ended && this.#pooled === undefined) this.data = NO_DATA;
+    if (!this.#ended) this.data.forgetBorrowed();
   }
 
   /** Kept as a property, so that the hot path makes no closure. */
@@ -432,13 +400,16 @@ export class PrimaryOperation implements LockHolder {
 
   #finish(code: ErrorCode | undefined): void {
     this.#ended = true;
-    if (this.#pooled !== undefined) this.group.device.context.buffers.give(this.#pooled);
-    this.#pooled = undefined;
-    this.data = NO_DATA;
+    this.data.release(this.group.device.context.buffers);
     this.waiting.length = 0;
     this.role.operationEnded(this);
     this.#answer(code);
     if (idleOperations.length < IDLE_OPERATIONS_MAX) idleOperations.push(this);
+  }
+
+  /** Copies borrowed data, since the operation outlives the receive buffer. */
+  #keep(): void {
+    if (!this.#applied && this.kind === FRAME_KINDS.replicate) this.data.keep(this.group.device.context.buffers);
   }
 
   #answer(code: ErrorCode | undefined): void {
@@ -446,42 +417,6 @@ export class PrimaryOperation implements LockHolder {
     this.#answered = true;
     this.owner.operationDone(this, code);
   }
-
-  /** Copies borrowed data, since the operation outlives the receive buffer. */
-  #keepData(): void {
-    if (this.#pooled !== undefined || this.#applied || this.kind !== FRAME_KINDS.replicate) return;
-    const copy = this.group.device.context.buffers.take(this.lengthBytes);
-    copy.set(this.data.subarray(this.dataAt, this.dataAt + this.lengthBytes));
-    this.#takePooled(copy);
-  }
-
-  #takePooled(buffer: PooledBuffer): void {
-    if (this.#pooled !== undefined) this.group.device.context.buffers.give(this.#pooled);
-    this.#pooled = buffer;
-    this.data = buffer;
-    this.dataAt = 0;
-  }
-}
-
-/** Carries out a trim or write-zeroes of whole blocks on a chunk that exists. */
-export function applyRemoval(
-  store: { deleteChunk(chunk: Chunk): void; zeroBlocks(chunk: Chunk, options: ZeroOptions): void },
-  removal: { chunk: Chunk; operation: { flags: number; offsetBytes: number; lengthBytes: number; kind: number } },
-): void {
-  const { chunk, operation } = removal;
-  const keepAllocated = operation.kind === FRAME_KINDS.replicate_zeroes && (operation.flags & FRAME_FLAGS.noHole) !== 0;
-  if (operation.lengthBytes === CHUNK_BYTES && !keepAllocated) store.deleteChunk(chunk);
-  else {store.zeroBlocks(chunk, {
-      offsetBytes: operation.offsetBytes,
-      lengthBytes: operation.lengthBytes,
-      keepAllocated,
-    });}
-}
-
-interface ZeroOptions {
-  readonly offsetBytes: number;
-  readonly lengthBytes: number;
-  readonly keepAllocated: boolean;
 }
 
 /** Idle operations kept for reuse: a few sessions' worth. */

@@ -64,7 +64,7 @@ export class PrimaryRole {
       await group.idle();
       await group.device.store.commitFull();
     } catch (error) {
-      group.device.context.log.error("Cannot activate a group: its epoch cannot be stored", {
+      group.device.context.log.error("Cannot activate group {pgId}: its epoch cannot be stored: {error}", {
         pgId: group.pgId,
         error,
       });
@@ -72,7 +72,7 @@ export class PrimaryRole {
     }
     if (this.stopped) return;
     this.active = true;
-    group.device.context.log.info("Serving as primary", {
+    group.device.context.log.debug("Serving group {pgId} as primary under epoch {epoch}", {
       pgId: group.pgId,
       epoch: this.config.epoch,
       members: this.config.members.map((member) => member.deviceId),
@@ -142,7 +142,7 @@ export class PrimaryRole {
     if (this.stopped || target.removalAskedEpoch === this.config.epoch) return;
     target.removalAskedEpoch = this.config.epoch;
     const { group } = this;
-    group.device.context.log.warn("Asking to remove a member that does not answer", {
+    group.device.context.log.debug("Asking to remove device {deviceId} from group {pgId}: {reason}", {
       pgId: group.pgId,
       epoch: this.config.epoch,
       deviceId: target.deviceId,

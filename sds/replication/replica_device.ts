@@ -5,7 +5,7 @@
  * @module
  */
 import { type PgChangeAnswer, type PgChangeCall, type PgConfig, pgConfigIsSigned } from "@/shared/api/pg.ts";
-import type { JoinReport, JoinTask, PgRow, SdsHeartbeatCall } from "@/shared/api/sds.ts";
+import type { PgRow, SdsHeartbeatCall } from "@/shared/api/sds.ts";
 import { every, type Timer } from "@/shared/clock.ts";
 import { COPIES, REGIONS_KEPT_SET } from "@/shared/constants.ts";
 import { StorageError } from "@/shared/errors.ts";
@@ -15,13 +15,14 @@ import { openAsClient } from "@/shared/net/handshake.ts";
 import { baseOf, regionOf } from "@/shared/placement.ts";
 import type { SdsContext } from "@/sds/context.ts";
 import type { BlockRead } from "@/sds/device/block_io.ts";
-import type { Chunk, ChunkId } from "@/sds/device/chunk.ts";
+import { type Chunk, type ChunkId, chunkKey } from "@/sds/device/chunk.ts";
 import type { Device } from "@/sds/device/device.ts";
 import { ChangeAgent } from "@/sds/replication/change_agent.ts";
 import { ChunkLocks } from "@/sds/replication/chunk_locks.ts";
 import { Group } from "@/sds/replication/group.ts";
 import { clearIntents } from "@/sds/replication/intent_clearing.ts";
-import { JoinOut } from "@/sds/replication/join_out.ts";
+import { Grace } from "@/sds/replication/grace.ts";
+import { JoinSet } from "@/sds/replication/join_set.ts";
 import { LinkIn } from "@/sds/replication/link_in.ts";
 import { LinkOut } from "@/sds/replication/link_out.ts";
 import { RateBudget } from "@/sds/replication/rate_budget.ts";
@@ -32,8 +33,6 @@ const TICK_MS = 250;
 const STALL_MS = 500;
 /** Frames of a link wait at most this long for a peer that does not read. */
 const LINK_QUEUED_BYTES_MAX = 256 * 1024 * 1024;
-/** Joins that ended and whose report the MDM has not answered yet. */
-const ENDED_JOINS_MAX = 4096;
 
 /** What a device needs from the process around it. */
 export interface ReplicaHost {
@@ -59,8 +58,8 @@ export class ReplicaDevice {
   readonly #bases = new Map<VtreeId, number>();
   readonly #timers: Timer[] = [];
   #lastTickMs: number;
-  #joinSession = 0;
-  readonly #endedJoins: JoinOut[] = [];
+  readonly joins: JoinSet;
+  readonly #grace: Grace;
   #stopped = false;
 
   constructor(store: Device, options: { context: SdsContext; host: ReplicaHost }) {
@@ -69,6 +68,10 @@ export class ReplicaDevice {
     this.context = context;
     this.#host = host;
     this.changes = new ChangeAgent(this, (call) => host.changePgs(call));
+    this.joins = new JoinSet(this);
+    this.#grace = new Grace(this, {
+      mdmIsAlive: () => !this.#stopped && store.failed === undefined && host.mdmIsAlive(),
+    });
     this.rebuildBudget = new RateBudget(context.clock, context.rebuildBytesPerSecond);
     this.#lastTickMs = context.clock.monotonicMs();
     for (const pg of store.pgs()) this.groups.set(pg.pgId, new Group(this, pg.pgId));
@@ -195,10 +198,11 @@ export class ReplicaDevice {
     });
   }
 
-  /** A new chunk, waiting for a slot. @throws {StorageError} pool_full, device_failed */
-  async newChunk(group: Group, id: ChunkId): Promise<Chunk> {
+  /** The chunk, made if it is not there, waiting for a slot. @throws {StorageError} pool_full, device_failed */
+  async ensureChunk(group: Group, id: ChunkId): Promise<Chunk> {
+    const key = chunkKey(id.nodeId, id.chunkIndex);
     while (true) {
-      const chunk = this.store.createChunk(group.storage!, id);
+      const chunk = this.store.chunk(group.storage!, key) ?? this.store.createChunk(group.storage!, id);
       if (chunk !== undefined) return chunk;
       await new Promise<void>((resolve, reject) => {
         this.store.whenSlotReady((code) => code === undefined ? resolve() : reject(failure(code)));
@@ -223,7 +227,7 @@ export class ReplicaDevice {
   /** An operation threw. A device that failed has told its groups already; anything else is a broken invariant. */
   operationFailed(group: Group, error: unknown): void {
     if (error instanceof StorageError) return;
-    this.context.log.error("An operation broke an invariant: the group is not served from here any more", {
+    this.context.log.error("An operation broke an invariant, group {pgId} is not served from here any more: {error}", {
       pgId: group.pgId,
       error,
     });
@@ -232,7 +236,7 @@ export class ReplicaDevice {
 
   /** A configuration lists this device, which has no usable copy, and not a fresh one: the copy failed (3.2). */
   reportMissingRow(group: Group): void {
-    this.context.log.error("This device is listed as a member and has no complete copy of the group", {
+    this.context.log.error("This device is listed as a member of group {pgId} and has no complete copy of it", {
       pgId: group.pgId,
       epoch: group.config?.epoch,
       hasRow: group.storage !== undefined,
@@ -246,34 +250,7 @@ export class ReplicaDevice {
       if (group.secondary === undefined || primary?.deviceId !== dead.deviceId) continue;
       if (sameIncarnation(primary.incarnation, dead.incarnation)) group.secondary.released = true;
     }
-    this.#askTakeOvers();
-  }
-
-  /** Starts and stops joins so that they are the ones the MDM asks for. */
-  setJoinTasks(tasks: readonly JoinTask[]): void {
-    const wanted = new Map(tasks.map((task) => [task.pgId, task]));
-    for (const group of this.groups.values()) {
-      const join = group.primary?.join;
-      const task = wanted.get(group.pgId);
-      if (join !== undefined && !join.addMemberOutstanding && !sameTask(join.task, task)) {
-        join.abandon("the MDM does not ask for it any more");
-      }
-      if (task !== undefined && this.#mayJoin(group, task)) this.#startJoin(group, task);
-    }
-  }
-
-  joinReports(): JoinReport[] {
-    const running = [...this.groups.values()].flatMap((group) => group.primary?.join?.report() ?? []);
-    return [...running, ...this.#endedJoins.map((join) => join.report())];
-  }
-
-  /** The MDM has answered a beat that carried these reports. */
-  joinReportsTaken(reports: readonly JoinReport[]): void {
-    const taken = new Set(
-      reports.filter((report) => report.state !== "running").map((report) => `${report.pgId}/${report.epoch}`),
-    );
-    const rest = this.#endedJoins.filter((join) => !taken.has(`${join.task.pgId}/${join.task.epoch}`));
-    this.#endedJoins.splice(0, Infinity, ...rest);
+    this.#grace.judge();
   }
 
   /** What a heartbeat says of this device. */
@@ -348,28 +325,14 @@ export class ReplicaDevice {
   }
 
   #failed(failure: StorageError): void {
-    this.context.log.error("Device failed: its data never serves again", { deviceId: this.deviceId, error: failure });
+    this.context.log.error("Device {deviceId} failed, its data never serves again: {error}", {
+      deviceId: this.deviceId,
+      error: failure,
+    });
     for (const group of this.groups.values()) group.stop();
     for (const link of this.#linksOut.values()) link.stop();
     for (const link of this.#linksIn.values()) link.session?.retire("the device failed");
     this.#host.configurationsChanged();
-  }
-
-  #mayJoin(group: Group, task: JoinTask): boolean {
-    const role = group.primary;
-    if (role === undefined || role.join !== undefined || !role.mayServe() || role.config.epoch !== task.epoch) {
-      return false;
-    }
-    return !this.#endedJoins.some((join) => sameTask(join.task, task));
-  }
-
-  #startJoin(group: Group, task: JoinTask): void {
-    const join = new JoinOut(group.primary!, { task, joinSession: ++this.#joinSession });
-    join.run().then(() => {
-      this.#endedJoins.push(join);
-      if (this.#endedJoins.length > ENDED_JOINS_MAX) this.#endedJoins.shift();
-      this.#host.configurationsChanged();
-    });
   }
 
   #tick(): void {
@@ -378,39 +341,8 @@ export class ReplicaDevice {
     this.#lastTickMs = nowMs;
     if (stalled) return;
     for (const link of this.#linksOut.values()) link.checkSilence();
-    this.#askTakeOvers();
+    this.#grace.judge();
   }
-
-  /** Asks to take over each group whose primary was silent for the grace, or is known to have stopped. */
-  #askTakeOvers(): void {
-    if (this.#stopped || this.store.failed !== undefined || !this.#host.mdmIsAlive()) return;
-    const nowMs = this.context.clock.monotonicMs();
-    for (const group of this.groups.values()) {
-      const { secondary, config } = group;
-      if (secondary === undefined || secondary.takeOverPending || config === undefined) continue;
-      const primary = config.members[0]!;
-      const heardMs = Math.max(secondary.sinceMs, this.linkFrom(primary.deviceId).heardMs(primary.incarnation));
-      if (!secondary.released && nowMs - heardMs < this.context.times.graceMs) continue;
-      // Closed first: from here on no lease is granted (3.3).
-      secondary.session = undefined;
-      secondary.takeOverPending = true;
-      this.context.log.warn("Asking to take over a group", {
-        pgId: group.pgId,
-        epoch: config.epoch,
-        primary: primary.deviceId,
-        silentMs: Math.round(nowMs - heardMs),
-        released: secondary.released,
-      });
-      this.changes.ask({ kind: "take_over", pgId: group.pgId, epoch: config.epoch }).then(() => {
-        secondary.takeOverPending = false;
-      });
-    }
-  }
-}
-
-function sameTask(a: JoinTask, b: JoinTask | undefined): boolean {
-  return b !== undefined && a.pgId === b.pgId && a.epoch === b.epoch && a.deviceId === b.deviceId &&
-    sameIncarnation(a.incarnation, b.incarnation);
 }
 
 function failure(code: "device_failed" | "pool_full" | "io_error" | "checksum_mismatch" | string): StorageError {

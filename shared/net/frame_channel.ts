@@ -17,6 +17,7 @@ import {
   FRAME_PAYLOAD_BYTES_MAX,
   FRAME_PREFIX_BYTES,
   HANDSHAKE_HEADER_BYTES_MAX,
+  HEADER_FIELDS,
   headerOfJson,
   JSON_HEADER_BYTES_MAX,
   JSON_HEADER_FIRST_BYTE,
@@ -51,6 +52,7 @@ export interface FrameHandler {
 }
 
 const KIND_NAMES: ReadonlySet<string> = new Set(Object.keys(FRAME_KINDS));
+const REQUEST_ID_AT = HEADER_FIELDS.requestId[0];
 const decoder = new TextDecoder("utf-8", { fatal: true });
 const encoder = new TextEncoder();
 
@@ -225,6 +227,23 @@ export class FrameChannel {
     this.send.view.setUint32(at + 4, payload?.length ?? 0);
     this.send.append(header);
     if (payload) this.send.append(payload);
+  }
+
+  /**
+   * Reserves a frame with a compact header in the send queue, all its fields 0 but `kind` and `requestId`, and gives the
+   * header's place in `send.view`. The caller fills the rest, and the payload behind the header, in the same turn.
+   */
+  beginFrame(kind: number, frame: { readonly requestId: number; readonly payloadBytes: number }): number {
+    const { send } = this;
+    const start = send.reserve(FRAME_PREFIX_BYTES + COMPACT_HEADER_BYTES + frame.payloadBytes);
+    const { view } = send;
+    view.setUint32(start, COMPACT_HEADER_BYTES);
+    view.setUint32(start + 4, frame.payloadBytes);
+    const at = start + FRAME_PREFIX_BYTES;
+    for (let offset = 0; offset < COMPACT_HEADER_BYTES; offset += 4) view.setUint32(at + offset, 0);
+    view.setUint8(at, kind);
+    view.setUint32(at + REQUEST_ID_AT, frame.requestId);
+    return at;
   }
 
   /** Ends the connection; the handler hears why, once. */

@@ -102,7 +102,7 @@ export class Cluster {
     for (const [index, sdc] of this.sdcs.entries()) {
       const body = { name: `volume-${index + 1}`, size_gb: VOLUME_BYTES / GIB, pool_id: this.#poolId };
       const volumeId = await this.#create("/vol/create", body);
-      await this.#post(`/vol/map?volume_id=${volumeId}&sdc_id=${index + 1}`, {});
+      await this.#post(`/vol/map?volume_id=${volumeId}&sdc_id=${await this.#sdcIdOf(sdc)}`, {});
       this.volumes.push({ volumeId, sdc });
     }
     await this.#until("the cluster is healthy", () => this.isWhole());
@@ -131,6 +131,14 @@ export class Cluster {
   /** At the end of a run: nothing runs any more. */
   close(): void {
     for (const host of this.hosts) host.close();
+  }
+
+  /** The MDM binds a record to a process of its choice. */
+  async #sdcIdOf(sdc: SdcHost): Promise<number> {
+    const { sdcs } = await this.overview();
+    const record = sdcs.find(({ componentId }) => componentId === sdc.name);
+    assert(record !== undefined, `${sdc.name} has a record`);
+    return record.sdcId;
   }
 
   async #create(path: string, body: object): Promise<number> {

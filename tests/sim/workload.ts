@@ -140,10 +140,10 @@ export class Workload {
       case "part": {
         const firstSector = random.integer(0, 7);
         const offsetBytes = blockAt + firstSector * SECTOR_BYTES;
-        return { offsetBytes, lengthBytes: SECTOR_BYTES * random.integer(1, 8) };
+        return { offsetBytes, lengthBytes: Math.min(SECTOR_BYTES * random.integer(1, 8), sizeBytes - offsetBytes) };
       }
       case "blocks":
-        return { offsetBytes: blockAt, lengthBytes: BLOCK_BYTES * random.integer(1, 3) };
+        return { offsetBytes: blockAt, lengthBytes: Math.min(BLOCK_BYTES * random.integer(1, 3), sizeBytes - blockAt) };
       default: {
         const lengthBytes = SECTOR_BYTES * random.integer(1, LONG_BYTES_MAX / SECTOR_BYTES);
         const offsetBytes = Math.min(blockAt + SECTOR_BYTES * random.integer(0, 7), sizeBytes - lengthBytes);

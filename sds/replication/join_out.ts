@@ -287,12 +287,12 @@ export class JoinOut {
     const { clock } = this.group.device.context;
     const target = this.#target!;
     const deadlineMs = clock.monotonicMs() + this.group.device.context.times.replicationTimeoutMs;
-    target.covered = true;
     while (!this.link.leaseHolds()) {
       if (clock.monotonicMs() > deadlineMs) throw new StorageError("unavailable", "the joiner grants no lease");
       await sleep(clock, POLL_MS, this.#abort.signal);
       this.#requireRunning();
     }
+    target.covered = true;
     this.addMemberOutstanding = true;
     this.role.releaseWrites();
     while (this.state === "running") {

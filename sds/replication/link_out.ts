@@ -246,9 +246,10 @@ export class LinkOut {
       const batch = targets.slice(start, start + OPEN_BATCH_MAX);
       const asked = batch.map((target) => ({ target, config: target.group.primary?.config }));
       const configs = asked.flatMap(({ config }) => config ?? []);
+      const { lapseCount } = this.#pulse;
       try {
         const answer = await connection.request({ kind: "open_pgs", configs });
-        if (answer.kind === "pg_results") this.#opened(connection, { asked, answer });
+        if (answer.kind === "pg_results") this.#opened(connection, { asked, answer, lapseCount });
       } catch (error) {
         const { local, remote } = this.#names();
         this.device.context.log.debug("Cannot open groups at device {to}: {error}", { from: local, to: remote, error });
@@ -262,6 +263,8 @@ export class LinkOut {
     options: {
       asked: readonly { target: Target; config: PgConfig | undefined }[];
       answer: LinkAnswer & { kind: "pg_results" };
+      /** That of the pulse when the request was sent. */
+      lapseCount: number;
     },
   ): void {
     const results = new Map(options.answer.results.map((result) => [result.pgId, result]));
@@ -269,7 +272,7 @@ export class LinkOut {
       const primary = target.group.primary;
       const result = results.get(target.group.pgId);
       if (!this.#targets.has(target) || primary === undefined || connection !== this.#connection) continue;
-      if (primary.config !== config) {
+      if (primary.config !== config || this.#pulse.lapseCount !== options.lapseCount) {
         this.requestOpen(target);
       } else if (result?.ok) {
         target.open = true;

@@ -3,6 +3,9 @@
  * at which the answered pulse was *sent*, and ends when either the monotonic or the wall clock has advanced by `leaseMs`: the
  * wall clock notices a suspended host.
  *
+ * A lease that lapsed does not come back: the member's grace may have passed meanwhile, so every group has to be opened again,
+ * by a request that was sent after the lapse was noticed.
+ *
  * @module
  */
 import { every, sleep, type Timer } from "@/shared/clock.ts";
@@ -25,6 +28,7 @@ export class LinkPulse implements FrameHandler {
   readonly #sent = new Map<number, { readonly monotonicMs: number; readonly wallMs: number }>();
   #leaseFromMonotonicMs = -Infinity;
   #leaseFromWallMs = -Infinity;
+  #lapseCount = 0;
   /** When the last answer came, or the pulse was started. */
   #heardMs = 0;
   #ended = (): void => {};
@@ -53,6 +57,11 @@ export class LinkPulse implements FrameHandler {
     return monotonicMs < times.leaseMs && wallMs < times.leaseMs && wallMs > -times.leaseMs;
   }
 
+  /** How often an answer came when no lease held: what was opened before the last time counts for nothing. */
+  get lapseCount(): number {
+    return this.#lapseCount;
+  }
+
   /** How long the member has been silent; 0 while nobody asks it. */
   silentMs(nowMs: number): number {
     return this.#running ? nowMs - this.#heardMs : 0;
@@ -66,6 +75,10 @@ export class LinkPulse implements FrameHandler {
     if (sent === undefined) return;
     for (const sequence of this.#sent.keys()) if (sequence <= answer.requestId) this.#sent.delete(sequence);
     this.#heardMs = this.#link.device.context.clock.monotonicMs();
+    if (!this.leaseHolds()) {
+      this.#lapseCount++;
+      for (const target of this.#link.targets) this.#link.notCovered(target);
+    }
     this.#leaseFromMonotonicMs = Math.max(this.#leaseFromMonotonicMs, sent.monotonicMs);
     this.#leaseFromWallMs = sent.wallMs;
     if (answer.notCovered.length === 0) return;

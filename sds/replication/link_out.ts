@@ -13,7 +13,7 @@
 import type { PgConfig } from "@/shared/api/pg.ts";
 import { sleep } from "@/shared/clock.ts";
 import { errorOfWire, StorageError } from "@/shared/errors.ts";
-import type { DeviceId } from "@/shared/ids.ts";
+import { type DeviceId, type Incarnation, sameIncarnation } from "@/shared/ids.ts";
 import type { LinkAnswer, LinkRequest } from "@/shared/wire/control.ts";
 import { LinkConnection } from "@/sds/replication/link_connection.ts";
 import { LinkPulse } from "@/sds/replication/link_pulse.ts";
@@ -39,6 +39,8 @@ export class LinkOut {
   readonly #targets = new Set<Target>();
   readonly #pulse: LinkPulse;
   #connection: LinkConnection | undefined;
+  /** Start of the member's process that answered link_hello. */
+  #connectedTo: Incarnation | undefined;
   #session = 0;
   #running = false;
   #stopped = false;
@@ -232,6 +234,7 @@ export class LinkOut {
     }
     if (this.#stopped) return channel.close("the primary stops");
     this.#connection = connection;
+    this.#connectedTo = member;
     this.#downSinceMs = undefined;
     for (const target of this.#targets) if (target.join === undefined) this.requestOpen(target);
     await connection.ended;
@@ -240,7 +243,7 @@ export class LinkOut {
   async #openGroups(): Promise<void> {
     const connection = this.#connection;
     if (connection === undefined) return;
-    const targets = [...this.#toOpen];
+    const targets = [...this.#toOpen].filter((target) => !this.#hasRestarted(target));
     this.#toOpen.clear();
     for (let start = 0; start < targets.length; start += OPEN_BATCH_MAX) {
       const batch = targets.slice(start, start + OPEN_BATCH_MAX);
@@ -256,6 +259,16 @@ export class LinkOut {
         return;
       }
     }
+  }
+
+  /** True if the process that the group lists is gone: the one behind the link is a later start, which cannot be its member. */
+  #hasRestarted(target: Target): boolean {
+    const primary = target.group.primary;
+    const listed = primary?.config.members.find(({ deviceId }) => deviceId === this.remoteDeviceId)?.incarnation;
+    const isGone = listed !== undefined && this.#connectedTo !== undefined &&
+      !sameIncarnation(listed, this.#connectedTo);
+    if (isGone) primary?.removeMember(target, "its process was restarted");
+    return isGone;
   }
 
   #opened(

@@ -64,9 +64,17 @@ export class JoinOut {
   }
 
   /** True while writes of the chunk are not forwarded. */
-  isPending(chunk: { nodeId: NodeId; chunkIndex: number; region: number }): boolean {
+  #isPending(chunk: { nodeId: NodeId; chunkIndex: number; region: number }): boolean {
     const key = chunkKey(chunk.nodeId, chunk.chunkIndex);
     return this.#plan?.isPending({ key, region: chunk.region }) ?? true;
+  }
+
+  /**
+   * True if an operation is forwarded to the joiner: not before the join has begun there, since what is changed until then is
+   * in a region to visit. After that removals of chunks always are (3.8 step 3).
+   */
+  wants(operation: { nodeId: NodeId; chunkIndex: number; region: number }, options: { removes: boolean }): boolean {
+    return this.#plan !== undefined && (options.removes || !this.#isPending(operation));
   }
 
   /** A write made a chunk here. */

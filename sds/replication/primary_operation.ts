@@ -312,8 +312,8 @@ export class PrimaryOperation implements LockHolder {
     for (let index = 0; index < targets.length; index++) {
       const target = targets[index]!;
       if (target === except) continue;
-      // What the copier will bring is not forwarded; the removal of a chunk is, always (3.8 step 3).
-      if (target.join !== undefined && !removesChunk(this) && target.join.isPending(this)) continue;
+      // What the copier will bring is not forwarded; the removal of a chunk is (3.8 step 3).
+      if (target.join?.wants(this, { removes: removesChunk(this) }) === false) continue;
       this.waiting.push(target);
       target.link.sendOperation(this, target);
     }
@@ -323,7 +323,7 @@ export class PrimaryOperation implements LockHolder {
   #nothingToRemove(): void {
     this.#localDone = true;
     for (const target of this.role.targets) {
-      if (target.join === undefined) continue;
+      if (!target.join?.wants(this, { removes: true })) continue;
       this.waiting.push(target);
       target.link.sendOperation(this, target);
     }

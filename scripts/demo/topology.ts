@@ -45,7 +45,8 @@ export async function ensureTopology(plan: DemoPlan, api: MdmApi): Promise<DemoV
     provisioning: "thin",
     pool_id: poolId,
   });
-  if (volume === undefined) await api.mapVolume(id, sdcIds[0]!);
+  // A start that was interrupted may have made the volume and not mapped it.
+  if (volume === undefined || volume.mappings.length === 0) await api.mapVolume(id, sdcIds[0]!);
   return { id, name: DEMO_NAME, sizeBytes: volume?.sizeBytes ?? plan.options.volumeBytes };
 }
 

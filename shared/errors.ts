@@ -78,7 +78,7 @@ export function errorOfWire(wire: number): ErrorCode {
 
 /** True if `code` is one of ours: for text from outside. */
 export function isErrorCode(code: string): code is ErrorCode {
-  return code in CATALOG;
+  return Object.hasOwn(CATALOG, code);
 }
 
 /** A failure that a peer or a person handles. The message says what was attempted, what is, and what should be. */

@@ -202,7 +202,7 @@ export function headerOfJson(json: unknown): HeaderValues | string {
   if (typeof json !== "object" || json === null) return "header is not an object";
   const record = json as Readonly<Record<string, unknown>>;
   const kind = record["kind"];
-  if (typeof kind !== "string" || !(kind in FRAME_KINDS)) {
+  if (typeof kind !== "string" || !Object.hasOwn(FRAME_KINDS, kind)) {
     return `kind is ${JSON.stringify(kind)}, which names no message`;
   }
   const values: Record<string, number> = {};

@@ -191,7 +191,8 @@ function reasonOf(error: unknown): string {
     const field = error.issues[0]?.path.join(".") ?? "";
     return `its answer is not one that this version of MGMT reads (field ${field})`;
   }
-  const text = error.cause instanceof Error ? error.cause.message : error.message;
+  if (error.cause instanceof Error) return reasonOf(error.cause);
+  const text = error.message;
   if (/refused/i.test(text)) return "the connection was refused: nothing listens there";
   return text;
 }

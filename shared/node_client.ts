@@ -14,9 +14,8 @@ import type { HttpAnswer, HttpSend } from "@/shared/http_client.ts";
 export const MDM_TIMEOUT_MS = 3_000;
 
 const registrationSchema = z.object({
-  /** This node's own key. */
+  /** This node's own key; given when it is a new one. */
   cluster_secret: z.string().regex(/^[0-9a-f]{64}$/).nullish(),
-  cluster_name: z.string(),
 });
 
 /** Where the node key is kept: in the component's own directory. */

@@ -1,0 +1,10 @@
+/**
+ * `deno task test:faults [--filter NAME]`: the scenarios that harm a real cluster, and those that real clients measure it by.
+ * They take minutes; `tests/integration/faults_test.ts` holds a short selection that every run of the tests includes.
+ *
+ * @module
+ */
+Deno.env.set("POWERFLEX_LOG_LEVEL", "debug"); // the joins that a scenario counts are told at this level
+
+await import("@/tests/faults/kill_all.ts");
+await import("@/tests/faults/kill_sds.ts");

@@ -1,0 +1,231 @@
+/**
+ * A real demo to which a test does harm: processes are killed or paused by their pid, and the MDM is asked what became of the
+ * groups.
+ *
+ * @module
+ */
+import { z } from "zod";
+import { sleep, systemClock } from "@/shared/clock.ts";
+import { denoTransport } from "@/shared/transport_deno.ts";
+import { DemoDirectory, type DemoProcess, type DemoState, gone } from "@/tests/support/demo_process.ts";
+import { NbdClient } from "@/tests/support/nbd_client.ts";
+
+const groupSchema = z.object({
+  pg_id: z.number(),
+  epoch: z.number(),
+  copies: z.number(),
+  loss_generation: z.number(),
+  state: z.enum(["full", "degraded", "down"]),
+  members: z.array(z.object({ sds_name: z.string() })),
+  join: z.object({ mode: z.enum(["delta", "full"]), sds_name: z.string() }).nullable(),
+});
+/** A placement group as the MDM shows it. */
+export type GroupView = z.output<typeof groupSchema>;
+
+const healthSchema = z.object({ health: z.string() });
+
+const POLL_MS = 100;
+
+/** One demo in a directory of its own, that may be started again and again. */
+export class FaultCluster implements AsyncDisposable {
+  readonly directory: DemoDirectory;
+  #demo: DemoProcess | undefined;
+  #lastState: DemoState | undefined;
+  readonly #byHand: Deno.ChildProcess[] = [];
+  readonly #paused = new Set<number>();
+
+  /** @param flags of `deno task demo`, but for directory and ports. */
+  constructor(...flags: readonly string[]) {
+    this.directory = new DemoDirectory(...flags);
+  }
+
+  get dir(): string {
+    return this.directory.dir;
+  }
+
+  /** Starts the demo and gives the time until it was ready, in milliseconds. */
+  async start(): Promise<number> {
+    const startedMs = systemClock.monotonicMs();
+    this.#demo = await this.directory.start();
+    return Math.round(systemClock.monotonicMs() - startedMs);
+  }
+
+  get demo(): DemoProcess {
+    if (!this.#demo) throw new Error("The demo was not started");
+    return this.#demo;
+  }
+
+  /** `demo.json` as it was last seen. */
+  get state(): DemoState {
+    this.#lastState = this.demo.state() ?? this.#lastState;
+    if (!this.#lastState) throw new Error("The demo is not ready");
+    return this.#lastState;
+  }
+
+  get uri(): string {
+    return `nbd://127.0.0.1:${this.state.sdc[0]!.nbdPort}/demo`;
+  }
+
+  get unixUri(): string {
+    return `nbd+unix:///demo?socket=${this.state.sdc[0]!.nbdSocket}`;
+  }
+
+  /** Pid of `mdm`, `mgmt`, `sds-1`, `sdc-1`, …; 0 while it is away. */
+  pidOf(name: string): number {
+    const { state } = this;
+    if (name === "mdm" || name === "mgmt") return state[name].pid;
+    return [...state.sds, ...state.sdc].find((member) => member.name === name)!.pid;
+  }
+
+  names(): string[] {
+    const { sds, sdc } = this.state;
+    return ["mdm", "mgmt", ...sds.map(({ name }) => name), ...sdc.map(({ name }) => name)];
+  }
+
+  /** kill -9. Resolves when the process is gone. */
+  async kill(name: string): Promise<void> {
+    const pid = this.pidOf(name);
+    Deno.kill(pid, "SIGKILL");
+    await gone([pid]);
+  }
+
+  /** kill -9 of several processes at once, and of the supervisor, so that nothing restarts them. */
+  async killAll(names: readonly string[] = this.names()): Promise<void> {
+    const pids = names.map((name) => this.pidOf(name));
+    Deno.kill(this.demo.pid, "SIGKILL");
+    for (const pid of pids) Deno.kill(pid, "SIGKILL");
+    await this.demo.killSupervisor();
+    await gone(pids);
+  }
+
+  /** SIGSTOP for a while. */
+  async pause(name: string, durationMs: number): Promise<void> {
+    const pid = this.pidOf(name);
+    Deno.kill(pid, "SIGSTOP");
+    this.#paused.add(pid);
+    await sleep(systemClock, durationMs);
+    Deno.kill(pid, "SIGCONT");
+    this.#paused.delete(pid);
+  }
+
+  /** Starts a process by `DIR/run/NAME`, as a person does under `--no-restart`. */
+  runByHand(name: string): void {
+    this.#byHand.push(
+      new Deno.Command(`${this.dir}/run/${name}`, { stdin: "null", stdout: "null", stderr: "null" }).spawn(),
+    );
+  }
+
+  /** Resolves when `demo.json` names another process than before. */
+  async restarted(name: string, pidBefore: number): Promise<void> {
+    await this.#until(30_000, () => {
+      const pid = this.pidOf(name);
+      return Promise.resolve(pid !== 0 && pid !== pidBefore ? true : undefined);
+    }, () => `${name} was not started again`);
+  }
+
+  async groups(): Promise<GroupView[]> {
+    const answer = await fetch(`${this.state.mdm.url}/api/v1/pgs`, { signal: AbortSignal.timeout(5000) });
+    return z.array(groupSchema).parse(await answer.json());
+  }
+
+  async health(): Promise<string> {
+    const answer = await fetch(`${this.state.mdm.url}/api/v1/overview`, { signal: AbortSignal.timeout(5000) });
+    return healthSchema.parse(await answer.json()).health;
+  }
+
+  /** The SDS that is primary of most groups. */
+  async busiestSds(): Promise<string> {
+    const counts = new Map<string, number>();
+    for (const { members } of await this.groups()) {
+      const name = members[0]!.sds_name;
+      counts.set(name, (counts.get(name) ?? 0) + 1);
+    }
+    return [...counts].sort(([, a], [, b]) => b - a)[0]![0];
+  }
+
+  /** Milliseconds until every group has all its copies and the MDM says healthy. @throws {Error} after `limitMs`. */
+  async healthy(limitMs: number): Promise<number> {
+    let last = "the MDM did not answer";
+    return await this.#until(limitMs, async () => {
+      const groups = await this.groups();
+      const health = await this.health();
+      last = `the cluster is ${health}: ${summaryOf(groups)}`;
+      return health === "healthy" && groups.every(({ state }) => state === "full") ? true : undefined;
+    }, () => `After ${limitMs} ms ${last}`);
+  }
+
+  /** Joins that were finished since the logs began at `marks`, by mode. The processes log at debug level. */
+  async joinsSince(marks: LogMarks): Promise<{ delta: number; full: number; failed: number; chunksCopied: number }> {
+    const joins = { delta: 0, full: 0, failed: 0, chunksCopied: 0 };
+    for (const [name, start] of marks) {
+      const text = (await Deno.readTextFile(`${this.dir}/log/${name}.log`)).slice(start);
+      for (const line of text.split("\n").filter((line) => line.includes("Join of device"))) {
+        if (/mode="?delta/.test(line) && line.includes("finished")) joins.delta++;
+        else if (/mode="?full/.test(line) && line.includes("finished")) joins.full++;
+        else if (line.includes(" ended: ")) joins.failed++;
+        joins.chunksCopied += Number(/finished: (\d+) chunks/.exec(line)?.[1] ?? 0);
+      }
+    }
+    return joins;
+  }
+
+  /** Where the logs of the SDSs end now. */
+  async logMarks(): Promise<LogMarks> {
+    const marks = new Map<string, number>();
+    for (const { name } of this.state.sds) {
+      marks.set(name, (await Deno.readTextFile(`${this.dir}/log/${name}.log`)).length);
+    }
+    return marks;
+  }
+
+  /** An NBD connection in transmission; the caller closes it. */
+  open = async (): Promise<NbdClient> => {
+    const connection = await denoTransport.connect({ path: this.state.sdc[0]!.nbdSocket });
+    try {
+      const client = new NbdClient(connection);
+      await client.go("demo");
+      return client;
+    } catch (error) {
+      connection.close();
+      throw error;
+    }
+  };
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const pid of this.#paused) signalIfThere(pid, "SIGCONT");
+    for (const child of this.#byHand) {
+      signalIfThere(child.pid, "SIGTERM");
+      await child.status;
+    }
+    await this.directory[Symbol.asyncDispose]();
+  }
+
+  async #until(limitMs: number, ask: () => Promise<true | undefined>, problem: () => string): Promise<number> {
+    const startedMs = systemClock.monotonicMs();
+    while (systemClock.monotonicMs() - startedMs < limitMs) {
+      if (await ask().catch(() => undefined)) return Math.round(systemClock.monotonicMs() - startedMs);
+      await sleep(systemClock, POLL_MS);
+    }
+    throw new Error(problem());
+  }
+}
+
+/** Length of each SDS's log at some moment. */
+export type LogMarks = ReadonlyMap<string, number>;
+
+function summaryOf(groups: readonly GroupView[]): string {
+  const states = new Map<string, number>();
+  for (const { state, join } of groups) {
+    const word = join ? `${state}, joining by ${join.mode}` : state;
+    states.set(word, (states.get(word) ?? 0) + 1);
+  }
+  return [...states].map(([word, count]) => `${count} ${word}`).join(", ");
+}
+
+function signalIfThere(pid: number, signal: Deno.Signal): void {
+  try {
+    Deno.kill(pid, signal);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}

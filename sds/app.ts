@@ -212,7 +212,7 @@ async function stopCleanly(parts: StopParts): Promise<void> {
   // Peers that stop at the same time run their own rounds through us.
   await sleep(clock, Math.max(0, Math.min(STOP_QUIET_MS, deadlineMs - clock.monotonicMs())));
   await agent.stop();
-  for (const device of devices.all) await device.release();
+  for (const device of devices.all) await device.release(device.groups.values());
   data.close();
   await Promise.all(devices.all.map((device) => device.stop()));
   await devices.close({ clean: true });

@@ -121,7 +121,11 @@ export class DataServer implements DataHost {
       });
       return connection.close();
     }
-    const channel = new FrameChannel(connection, { buffers, queuedBytesMax: SESSION_QUEUED_BYTES_MAX });
+    const channel = new FrameChannel(connection, {
+      buffers,
+      queuedBytesMax: SESSION_QUEUED_BYTES_MAX,
+      onFault: (error) => log.error("A data connection broke an invariant: {error}", { error }),
+    });
     this.#channels.add(channel);
     const { sdsId } = this.context.keys;
     if (sdsId === undefined) channel.close("this SDS is not part of a cluster yet");

@@ -134,7 +134,7 @@ export class Session implements FrameHandler, OperationOwner, ReadOwner {
   }
 
   operationDone(operation: PrimaryOperation, code: ErrorCode | undefined): void {
-    const { requestId } = operation;
+    const { requestId } = operation.request;
     const { lossGeneration } = operation.role.config;
     this.#ended();
     if (!this.alive) return;
@@ -220,7 +220,7 @@ export class Session implements FrameHandler, OperationOwner, ReadOwner {
         traceId: header.getUint32(at + HEADER_FIELDS.traceId[0]),
       },
     });
-    operation.setData(frame.bytes, dataAt);
+    operation.borrow(frame.bytes, dataAt);
     operation.start();
   }
 

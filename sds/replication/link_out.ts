@@ -129,7 +129,14 @@ export class LinkOut {
     else if (silentMs > replicationTimeoutMs) reason = `a write is unanswered for ${Math.round(silentMs)} ms`;
     else if (pulseMs > replicationTimeoutMs) reason = `no heartbeat was answered for ${Math.round(pulseMs)} ms`;
     if (reason === undefined) return;
-    for (const target of [...this.#targets]) target.group.primary?.removeMember(target, reason);
+    const asked = [...this.#targets].filter((target) => target.group.primary?.removeMember(target, reason));
+    if (asked.length > 0) {
+      this.device.context.log.warn("Asking to remove device {deviceId} from {count} groups: {reason}", {
+        deviceId: this.remoteDeviceId,
+        count: asked.length,
+        reason,
+      });
+    }
     if (silentMs > replicationTimeoutMs) this.#connection?.close("the member does not answer");
   }
 

@@ -15,6 +15,7 @@ import { type LockHolder, lockKey } from "@/sds/replication/chunk_locks.ts";
 import type { Group } from "@/sds/replication/group.ts";
 import type { LinkSession } from "@/sds/replication/link_in.ts";
 import { allocates, applyRemoval } from "@/sds/replication/removal.ts";
+import { Reuse } from "@/sds/replication/reuse.ts";
 import { OperationData } from "@/sds/replication/operation_data.ts";
 
 const NO_DATA = new Uint8Array(0);
@@ -182,7 +183,7 @@ export class MemberOperation implements LockHolder {
     group.device.locks.release(this);
     group.endOperation();
     session.endOperation();
-    if (idleOperations.length < IDLE_OPERATIONS_MAX) idleOperations.push(this);
+    operations.give(this);
   }
 
   #keep(): void {
@@ -190,11 +191,9 @@ export class MemberOperation implements LockHolder {
   }
 }
 
-/** Idle operations kept for reuse. */
-const IDLE_OPERATIONS_MAX = 1024;
-const idleOperations: MemberOperation[] = [];
+const operations = new Reuse(() => new MemberOperation());
 
 /** A fresh or reused operation. */
 export function takeMemberOperation(): MemberOperation {
-  return idleOperations.pop() ?? new MemberOperation();
+  return operations.take();
 }

@@ -13,13 +13,14 @@ import { mergeFragment } from "@/sds/replication/merge_fragment.ts";
 import type { MutationFields, OperationOwner } from "@/sds/replication/mutation.ts";
 import { BLOCK_BYTES, BLOCKS_PER_CHUNK, BLOCKS_PER_FRAGMENT_MAX } from "@/shared/constants.ts";
 import { assert, type ErrorCode } from "@/shared/errors.ts";
-import type { NodeId, VtreeId } from "@/shared/ids.ts";
 import { blocksTouched, FRAME_FLAGS, FRAME_KINDS } from "@/shared/wire/header.ts";
 import { type Chunk, chunkKey } from "@/sds/device/chunk.ts";
 import type { Group } from "@/sds/replication/group.ts";
 import type { PrimaryRole, Target } from "@/sds/replication/primary_role.ts";
 import { OperationData } from "@/sds/replication/operation_data.ts";
 import { type LockHolder, lockKey } from "@/sds/replication/chunk_locks.ts";
+import { OperationProgress } from "@/sds/replication/operation_progress.ts";
+import { Reuse } from "@/sds/replication/reuse.ts";
 import { allocates, applyRemoval, removesChunk } from "@/sds/replication/removal.ts";
 
 const NO_DATA = new Uint8Array(0);
@@ -31,17 +32,10 @@ export class PrimaryOperation implements LockHolder {
   role!: PrimaryRole;
   kind = 0;
   flags = 0;
-  requestId = 0;
-  vtreeId!: VtreeId;
-  nodeId!: NodeId;
-  chunkIndex = 0;
-  region = 0;
+  request!: MutationFields;
   /** As sent to members: whole blocks once merged. */
   offsetBytes = 0;
   lengthBytes = 0;
-  opSession = 0;
-  opSeq = 0;
-  traceId = 0;
   writeNumber = 0;
   lockKey = 0;
   firstBlock = 0;
@@ -57,57 +51,28 @@ export class PrimaryOperation implements LockHolder {
   generation = 0;
 
   readonly #write = { offsetBytes: 0, data: NO_DATA as Uint8Array, crcs: this.crcs, crcIndex: 0 };
-  #started = false;
-  #answered = false;
-  #ended = true;
-  /** members[1] is asked alone first, since the chunk is new. */
-  #asking = false;
-  /** The device was told that a write of the region runs. */
-  #writing = false;
-  /** The lock covers the whole chunk. */
-  #locksChunk = false;
-  /** A step on this device has not called back yet. */
-  #busy = false;
-  /** In the page cache of this device: a resend reads it back from there. */
-  #applied = false;
-  /** Applied, committed, and synced where asked for. */
-  #localDone = false;
+  readonly #is = new OperationProgress();
 
-  /** Fills the operation; data is set by `setData`. */
+  /** Fills the operation; `borrow` sets the data of a write. */
   init(group: Group, options: { owner: OperationOwner; fields: MutationFields }): void {
     const { owner, fields } = options;
     this.generation++;
     this.group = group;
     this.role = group.primary!;
     this.owner = owner;
+    this.request = fields;
     this.kind = fields.kind;
     this.flags = fields.flags;
-    this.requestId = fields.requestId;
-    this.vtreeId = fields.vtreeId;
-    this.nodeId = fields.nodeId;
-    this.chunkIndex = fields.chunkIndex;
-    this.region = fields.region;
     this.offsetBytes = fields.offsetBytes;
     this.lengthBytes = fields.lengthBytes;
-    this.opSession = fields.opSession;
-    this.opSeq = fields.opSeq;
-    this.traceId = fields.traceId;
     this.lockKey = lockKey(fields.vtreeId, fields.chunkIndex);
     this.firstBlock = fields.offsetBytes >>> 12;
     this.endBlock = this.firstBlock + blocksTouched(fields.offsetBytes, fields.lengthBytes);
-    this.#started = false;
-    this.#answered = false;
-    this.#ended = false;
-    this.#asking = false;
-    this.#locksChunk = false;
-    this.#writing = false;
-    this.#busy = false;
-    this.#applied = false;
-    this.#localDone = false;
+    this.#is.reset();
   }
 
-  /** Borrows the data until `start` returns; what waits after that has copied it. */
-  setData(bytes: Uint8Array, at: number): void {
+  /** Borrows the data of a write until `start` returns. */
+  borrow(bytes: Uint8Array, at: number): void {
     this.data.borrow(bytes, { at, lengthBytes: this.lengthBytes });
   }
 
@@ -121,7 +86,7 @@ export class PrimaryOperation implements LockHolder {
   }
 
   lockGranted(): void {
-    if (!this.owner.alive) this.#answered = true;
+    if (!this.owner.alive) this.#is.answered = true;
     if (this.role.stopped || !this.owner.alive) return this.#unlockAndFinish("stale_epoch");
     this.#run();
   }
@@ -133,30 +98,30 @@ export class PrimaryOperation implements LockHolder {
 
   /** The group is no longer served from here. */
   roleEnded(): void {
-    if (this.#ended) return;
-    if (!this.#started) {
+    if (this.#is.ended) return;
+    if (!this.#is.started) {
       if (this.group.device.locks.abandon(this)) this.#finish("stale_epoch");
       return;
     }
     this.waiting.length = 0;
-    this.#asking = false;
+    this.#is.asking = false;
     this.#answer("outcome_unknown");
-    if (!this.#busy) this.#unlockAndFinish(undefined);
+    if (!this.#is.busy) this.#unlockAndFinish(undefined);
   }
 
   /** A target has applied the write, or counts no more. */
   acknowledged(target: Target): void {
-    if (this.#ended || !this.#drop(target)) return;
-    if (this.#asking) return this.#forwardRest(target);
+    if (this.#is.ended || !this.#drop(target)) return;
+    if (this.#is.asking) return this.#forwardRest(target);
     this.settle();
   }
 
   /** A target refused an allocation for want of space. Only the one that was asked first may: nothing changed anywhere. */
   vetoed(target: Target): void {
-    if (this.#ended) return;
-    if (!this.#asking) return this.role.removeMember(target, "it has no space for a chunk that others have");
+    if (this.#is.ended) return;
+    if (!this.#is.asking) return void this.role.removeMember(target, "it has no space for a chunk that others have");
     this.waiting.length = 0;
-    this.#asking = false;
+    this.#is.asking = false;
     const chunk = this.#chunk();
     if (chunk !== undefined) this.group.device.store.deleteChunk(chunk);
     this.#unlockAndFinish("pool_full");
@@ -164,7 +129,7 @@ export class PrimaryOperation implements LockHolder {
 
   /** Answers when everything that must have happened has. */
   settle(): void {
-    if (this.#ended || !this.#localDone || this.waiting.length > 0) return;
+    if (this.#is.ended || !this.#is.localDone || this.waiting.length > 0) return;
     // Under a configuration that is still being stored the answer waits: see PrimaryRole.continueUnder.
     if (!this.role.stopped && !this.role.active) return;
     this.#unlockAndFinish(undefined);
@@ -172,7 +137,7 @@ export class PrimaryOperation implements LockHolder {
 
   /** True if a frame for `target` is owed. */
   owes(target: Target): boolean {
-    return this.#started && !this.#ended && this.waiting.includes(target);
+    return this.#is.started && !this.#is.ended && this.waiting.includes(target);
   }
 
   /** The data for a frame, at hand or read back from this device; `send` is not called if that fails, since the device has. */
@@ -185,13 +150,13 @@ export class PrimaryOperation implements LockHolder {
     const read = { offsetBytes: this.offsetBytes, lengthBytes: this.lengthBytes, into: buffer, intoOffset: 0 };
     const { generation } = this;
     store.readBlocks(chunk, read, (error) => {
-      if (error === undefined && !this.#ended && this.generation === generation) send(buffer, 0);
+      if (error === undefined && !this.#is.ended && this.generation === generation) send(buffer, 0);
       context.buffers.give(buffer);
     });
   }
 
   #chunk(): Chunk | undefined {
-    return this.group.device.store.chunk(this.group.storage!, chunkKey(this.nodeId, this.chunkIndex));
+    return this.group.device.store.chunk(this.group.storage!, chunkKey(this.request.nodeId, this.request.chunkIndex));
   }
 
   #drop(target: Target): boolean {
@@ -205,8 +170,8 @@ export class PrimaryOperation implements LockHolder {
   #run(): void {
     this.#guard(() => {
       const chunk = this.#chunk();
-      if (chunk === undefined && allocates(this) && !this.#locksChunk) return this.#lockChunk();
-      this.#started = true;
+      if (chunk === undefined && allocates(this) && !this.#is.locksChunk) return this.#lockChunk();
+      this.#is.started = true;
       this.group.beginOperation();
       if (chunk?.unverified) return this.#accept(chunk);
       this.#whole(chunk);
@@ -217,7 +182,7 @@ export class PrimaryOperation implements LockHolder {
   #lockChunk(): void {
     const { locks } = this.group.device;
     locks.release(this);
-    this.#locksChunk = true;
+    this.#is.locksChunk = true;
     this.firstBlock = 0;
     this.endBlock = BLOCKS_PER_CHUNK;
     if (locks.acquire(this)) this.#run();
@@ -240,9 +205,9 @@ export class PrimaryOperation implements LockHolder {
   #merge(chunk: Chunk | undefined): void {
     const { buffers } = this.group.device.context;
     this.#keep();
-    this.#busy = true;
+    this.#is.busy = true;
     mergeFragment({ buffers, store: this.group.device.store, chunk, fragment: this }, (merged) => {
-      this.#busy = false;
+      this.#is.busy = false;
       if (typeof merged === "string" || this.role.stopped) {
         if (typeof merged !== "string") buffers.give(merged.bytes);
         return this.#unlockAndFinish(typeof merged === "string" ? merged : "outcome_unknown");
@@ -259,14 +224,14 @@ export class PrimaryOperation implements LockHolder {
   #place(chunk: Chunk | undefined): void {
     const { role, group } = this;
     this.writeNumber = ++role.writeNumber;
-    role.lastWrite.set(this.region, this.writeNumber);
+    role.lastWrite.set(this.request.region, this.writeNumber);
     if (chunk === undefined) {
       return allocates(this) ? this.#withIntent(() => this.#allocate()) : this.#nothingToRemove();
     }
     this.#forward(undefined);
-    if (group.storage!.hasIntent(this.region)) {
-      group.device.store.beginWrite(group.storage!, this.region);
-      this.#writing = true;
+    if (group.storage!.hasIntent(this.request.region)) {
+      group.device.store.beginWrite(group.storage!, this.request.region);
+      this.#is.writing = true;
       return this.#apply();
     }
     this.#withIntent(() => this.#apply());
@@ -276,31 +241,31 @@ export class PrimaryOperation implements LockHolder {
   #withIntent(next: () => void): void {
     const { store } = this.group.device;
     this.#keep();
-    store.beginWrite(this.group.storage!, this.region);
-    this.#writing = true;
-    this.#busy = true;
-    store.setIntent(this.group.storage!, this.region, (error) => this.#stepDone(error, next));
+    store.beginWrite(this.group.storage!, this.request.region);
+    this.#is.writing = true;
+    this.#is.busy = true;
+    store.setIntent(this.group.storage!, this.request.region, (error) => this.#stepDone(error, next));
   }
 
   #allocate(): void {
     const { role, group } = this;
-    const chunk = group.device.store.createChunk(group.storage!, this);
+    const chunk = group.device.store.createChunk(group.storage!, this.request);
     if (chunk === undefined) {
-      this.#busy = true;
+      this.#is.busy = true;
       return group.device.store.whenSlotReady((error) => this.#stepDone(error, () => this.#allocate()));
     }
-    role.join?.chunkCreated(this);
+    role.join?.chunkCreated(this.request);
     this.flags |= FRAME_FLAGS.allocates;
     const first = role.targets.find((target) => target.join === undefined);
     if (first === undefined) return this.#forwardRest(undefined);
-    this.#asking = true;
+    this.#is.asking = true;
     this.waiting.push(first);
     first.link.sendOperation(this, first);
   }
 
   /** members[1] has room, or is gone: everybody else, and this device. */
   #forwardRest(first: Target | undefined): void {
-    this.#asking = false;
+    this.#is.asking = false;
     this.#guard(() => {
       this.#forward(first);
       this.#apply();
@@ -313,7 +278,7 @@ export class PrimaryOperation implements LockHolder {
       const target = targets[index]!;
       if (target === except) continue;
       // What the copier will bring is not forwarded; the removal of a chunk is (3.8 step 3).
-      if (target.join?.wants(this, { removes: removesChunk(this) }) === false) continue;
+      if (target.join?.wants(this.request, { removes: removesChunk(this) }) === false) continue;
       this.waiting.push(target);
       target.link.sendOperation(this, target);
     }
@@ -321,9 +286,9 @@ export class PrimaryOperation implements LockHolder {
 
   /** Removal of what is not there: members are the same; a joiner is told. */
   #nothingToRemove(): void {
-    this.#localDone = true;
+    this.#is.localDone = true;
     for (const target of this.role.targets) {
-      if (!target.join?.wants(this, { removes: true })) continue;
+      if (!target.join?.wants(this.request, { removes: true })) continue;
       this.waiting.push(target);
       target.link.sendOperation(this, target);
     }
@@ -332,7 +297,7 @@ export class PrimaryOperation implements LockHolder {
 
   #apply(): void {
     const { store } = this.group.device;
-    assert(this.#writing, "a write begins before it changes data");
+    assert(this.#is.writing, "a write begins before it changes data");
     const chunk = this.#chunk();
     assert(chunk !== undefined, "the chunk of a locked range stays");
     if (this.kind === FRAME_KINDS.replicate) {
@@ -344,33 +309,33 @@ export class PrimaryOperation implements LockHolder {
     } else {
       applyRemoval(store, { chunk, removal: this });
     }
-    this.#applied = true;
-    this.#busy = true;
+    this.#is.applied = true;
+    this.#is.busy = true;
     if ((this.flags & FRAME_FLAGS.fua) !== 0 || this.role.config.syncWrites) {
       store.sync().then(this.#committed, () => this.#committed("device_failed"));
     } else {
       store.afterCommit(this.#committed);
     }
-    if (!this.#ended) this.data.forgetBorrowed();
+    if (!this.#is.ended) this.data.forgetBorrowed();
   }
 
   /** Kept as a property, so that the hot path makes no closure. */
   readonly #committed = (error: ErrorCode | undefined | void): void => {
-    this.#busy = false;
+    this.#is.busy = false;
     if (error !== undefined) return this.#unlockAndFinish("outcome_unknown");
-    this.#localDone = true;
-    if (this.#answered) return this.#unlockAndFinish(undefined);
+    this.#is.localDone = true;
+    if (this.#is.answered) return this.#unlockAndFinish(undefined);
     this.settle();
   };
 
   #step(promise: Promise<void>, next: () => void): void {
-    this.#busy = true;
+    this.#is.busy = true;
     promise.then(() => this.#stepDone(undefined, next), () => this.#stepDone("device_failed", next));
   }
 
   /** A step on this device is over: go on, unless the device failed or the role ended meanwhile. */
   #stepDone(error: ErrorCode | undefined, next: () => void): void {
-    this.#busy = false;
+    this.#is.busy = false;
     if (error !== undefined) return this.#unlockAndFinish(error === "pool_full" ? error : "outcome_unknown");
     if (this.role.stopped) return this.#unlockAndFinish("outcome_unknown");
     this.#guard(next);
@@ -382,48 +347,46 @@ export class PrimaryOperation implements LockHolder {
       next();
     } catch (error) {
       this.group.device.operationFailed(this.group, error);
-      if (!this.#ended && !this.#busy) this.#unlockAndFinish("outcome_unknown");
+      if (!this.#is.ended && !this.#is.busy) this.#unlockAndFinish("outcome_unknown");
     }
   }
 
   #unlockAndFinish(code: ErrorCode | undefined): void {
-    if (this.#ended) return;
+    if (this.#is.ended) return;
     const { device, storage } = this.group;
-    if (this.#writing) device.store.endWrite(storage!, this.region);
-    this.#writing = false;
-    const started = this.#started;
-    this.#started = false;
+    if (this.#is.writing) device.store.endWrite(storage!, this.request.region);
+    this.#is.writing = false;
+    const started = this.#is.started;
+    this.#is.started = false;
     device.locks.release(this);
     if (started) this.group.endOperation();
     this.#finish(code);
   }
 
   #finish(code: ErrorCode | undefined): void {
-    this.#ended = true;
+    this.#is.ended = true;
     this.data.release(this.group.device.context.buffers);
     this.waiting.length = 0;
     this.role.operationEnded(this);
     this.#answer(code);
-    if (idleOperations.length < IDLE_OPERATIONS_MAX) idleOperations.push(this);
+    operations.give(this);
   }
 
   /** Copies borrowed data, since the operation outlives the receive buffer. */
   #keep(): void {
-    if (!this.#applied && this.kind === FRAME_KINDS.replicate) this.data.keep(this.group.device.context.buffers);
+    if (!this.#is.applied && this.kind === FRAME_KINDS.replicate) this.data.keep(this.group.device.context.buffers);
   }
 
   #answer(code: ErrorCode | undefined): void {
-    if (this.#answered) return;
-    this.#answered = true;
+    if (this.#is.answered) return;
+    this.#is.answered = true;
     this.owner.operationDone(this, code);
   }
 }
 
-/** Idle operations kept for reuse: a few sessions' worth. */
-const IDLE_OPERATIONS_MAX = 1024;
-const idleOperations: PrimaryOperation[] = [];
+const operations = new Reuse(() => new PrimaryOperation());
 
 /** A fresh or reused operation. */
 export function takeOperation(): PrimaryOperation {
-  return idleOperations.pop() ?? new PrimaryOperation();
+  return operations.take();
 }

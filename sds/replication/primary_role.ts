@@ -136,24 +136,29 @@ export class PrimaryRole {
     for (const operation of [...this.operations]) operation.acknowledged(target);
   }
 
-  /** Asks the MDM to go on without a member that does not answer; the group waits until that is recorded. */
-  removeMember(target: Target, reason: string): void {
-    if (target.join !== undefined) return target.join.memberSilent(reason);
-    if (this.stopped || target.removalAskedEpoch === this.config.epoch) return;
-    target.removalAskedEpoch = this.config.epoch;
-    const { group } = this;
-    group.device.context.log.debug("Asking to remove device {deviceId} from group {pgId}: {reason}", {
-      pgId: group.pgId,
-      epoch: this.config.epoch,
+  /**
+   * Asks the MDM to go on without a member that does not answer; the group waits until that is recorded. True if it was asked
+   * now.
+   */
+  removeMember(target: Target, reason: string): boolean {
+    if (target.join !== undefined) {
+      target.join.memberSilent(reason);
+      return false;
+    }
+    if (this.stopped || target.removalAskedEpoch === this.config.epoch) return false;
+    const { epoch } = this.config;
+    const { device, pgId } = this.group;
+    target.removalAskedEpoch = epoch;
+    device.context.log.debug("Asking to remove device {deviceId} from group {pgId}: {reason}", {
+      pgId,
+      epoch,
       deviceId: target.deviceId,
       reason,
     });
-    group.device.changes.ask({
-      kind: "remove_secondary",
-      pgId: group.pgId,
-      epoch: this.config.epoch,
-      deviceId: target.deviceId,
-    }).then(() => target.removalAskedEpoch = 0);
+    device.changes.ask({ kind: "remove_secondary", pgId, epoch, deviceId: target.deviceId }).then(() => {
+      target.removalAskedEpoch = 0;
+    });
+    return true;
   }
 
   /** True if the operation was put aside until `releaseWrites`. */

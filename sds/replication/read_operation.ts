@@ -10,6 +10,7 @@ import type { NodeId, VtreeId } from "@/shared/ids.ts";
 import type { PooledBuffer } from "@/shared/buffers.ts";
 import { type Chunk, chunkKey } from "@/sds/device/chunk.ts";
 import { type LockHolder, lockKey } from "@/sds/replication/chunk_locks.ts";
+import { Reuse } from "@/sds/replication/reuse.ts";
 import type { Group } from "@/sds/replication/group.ts";
 
 /** Who asked for a read. */
@@ -133,15 +134,13 @@ export class ReadOperation implements LockHolder {
     if (buffer !== undefined) device.context.buffers.give(buffer);
     device.locks.release(this);
     this.#group.endOperation();
-    if (idleReads.length < IDLE_READS_MAX) idleReads.push(this);
+    reads.give(this);
   }
 }
 
-/** Idle operations kept for reuse. */
-const IDLE_READS_MAX = 1024;
-const idleReads: ReadOperation[] = [];
+const reads = new Reuse(() => new ReadOperation());
 
 /** A fresh or reused read. */
 export function takeRead(): ReadOperation {
-  return idleReads.pop() ?? new ReadOperation();
+  return reads.take();
 }

@@ -6,13 +6,14 @@
  */
 import { type PgChangeAnswer, type PgChangeCall, type PgConfig, pgConfigIsSigned } from "@/shared/api/pg.ts";
 import type { PgRow, SdsHeartbeatCall } from "@/shared/api/sds.ts";
-import { every, type Timer } from "@/shared/clock.ts";
+import { every, sleep, type Timer } from "@/shared/clock.ts";
 import { COPIES, REGIONS_KEPT_SET } from "@/shared/constants.ts";
 import { StorageError } from "@/shared/errors.ts";
 import { type DeviceId, type Incarnation, type PgId, sameIncarnation, type VtreeId } from "@/shared/ids.ts";
 import { FrameChannel } from "@/shared/net/frame_channel.ts";
 import { openAsClient } from "@/shared/net/handshake.ts";
 import { baseOf, regionOf } from "@/shared/placement.ts";
+import type { PgEpoch } from "@/shared/wire/control.ts";
 import type { SdsContext } from "@/sds/context.ts";
 import type { BlockRead } from "@/sds/device/block_io.ts";
 import { type Chunk, type ChunkId, chunkKey } from "@/sds/device/chunk.ts";
@@ -31,6 +32,8 @@ import { RateBudget } from "@/sds/replication/rate_budget.ts";
 const TICK_MS = 250;
 /** A tick that comes this late shows that the process was stalled: sockets are read before grace is judged (3.3). */
 const STALL_MS = 500;
+/** Pause before members are told again that a primary has stopped. */
+const RELEASE_RETRY_MS = 500;
 /** Frames of a link wait at most this long for a peer that does not read. */
 const LINK_QUEUED_BYTES_MAX = 256 * 1024 * 1024;
 
@@ -164,7 +167,11 @@ export class ReplicaDevice {
       );
     }
     const connection = await transport.connect({ hostname: peer.host, port: peer.dataPort });
-    const channel = new FrameChannel(connection, { buffers, queuedBytesMax: LINK_QUEUED_BYTES_MAX });
+    const channel = new FrameChannel(connection, {
+      buffers,
+      queuedBytesMax: LINK_QUEUED_BYTES_MAX,
+      onFault: (error) => this.context.log.error("A replication link broke an invariant: {error}", { error }),
+    });
     const abort = () => channel.close("the link stops");
     options.signal.addEventListener("abort", abort, { once: true });
     channel.run().finally(() => options.signal.removeEventListener("abort", abort));
@@ -231,7 +238,7 @@ export class ReplicaDevice {
       pgId: group.pgId,
       error,
     });
-    group.stop();
+    this.release([group]);
   }
 
   /** A configuration lists this device, which has no usable copy, and not a fresh one: the copy failed (3.2). */
@@ -294,23 +301,36 @@ export class ReplicaDevice {
     }
   }
 
-  /** Tells members that this primary has stopped for ever under its epochs, so that they need no grace. */
-  async release(): Promise<void> {
-    const released = new Map<LinkOut, { pgId: PgId; epoch: PgConfig["epoch"] }[]>();
-    for (const group of this.groups.values()) {
+  /**
+   * Stops serving groups and tells their members that it has for ever under these epochs, so that they need no grace. Resolves
+   * when all links were tried. A link that is down says it by its silence.
+   */
+  async release(groups: Iterable<Group>): Promise<void> {
+    const released = new Map<LinkOut, PgEpoch[]>();
+    for (const group of groups) {
       const role = group.primary;
-      if (role === undefined) continue;
-      for (const target of role.targets) {
+      for (const target of role?.targets ?? []) {
         if (target.join !== undefined) continue;
         const list = released.get(target.link) ?? [];
-        list.push({ pgId: group.pgId, epoch: role.config.epoch });
+        list.push({ pgId: group.pgId, epoch: role!.config.epoch });
         released.set(target.link, list);
       }
       group.stop();
     }
-    await Promise.allSettled(
-      [...released].map(([link, pgs]) => link.up ? link.request({ kind: "release_pgs", pgs }) : undefined),
-    );
+    await Promise.all([...released].map(([link, pgs]) => this.#releaseOn(link, pgs)));
+  }
+
+  /** Says it until it is heard: pulses for other groups may go on, and would keep the members waiting. */
+  async #releaseOn(link: LinkOut, pgs: PgEpoch[]): Promise<void> {
+    while (link.up && !this.#stopped) {
+      try {
+        await link.request({ kind: "release_pgs", pgs });
+        return;
+      } catch (error) {
+        this.context.log.debug("Cannot release groups yet: {error}", { error });
+        await sleep(this.context.clock, RELEASE_RETRY_MS);
+      }
+    }
   }
 
   /** Closes every link, ends every role, and waits for what was started. */

@@ -56,6 +56,15 @@ const REQUEST_ID_AT = HEADER_FIELDS.requestId[0];
 const decoder = new TextDecoder("utf-8", { fatal: true });
 const encoder = new TextEncoder();
 
+/** What a channel needs. */
+export interface FrameChannelOptions {
+  readonly buffers: BufferPool;
+  /** Bytes that may wait for a peer that does not read. */
+  readonly queuedBytesMax?: number;
+  /** Hears of a handler that broke an invariant, for the log. */
+  onFault?(error: unknown): void;
+}
+
 /** One connection of frames. */
 export class FrameChannel {
   readonly send: SendQueue;
@@ -67,6 +76,7 @@ export class FrameChannel {
 
   readonly #connection: Connection;
   readonly #buffers: BufferPool;
+  readonly #onFault: ((error: unknown) => void) | undefined;
   #handler: FrameHandler | undefined;
   #closed = false;
   readonly #scratch = new DataView(new ArrayBuffer(COMPACT_HEADER_BYTES));
@@ -79,8 +89,9 @@ export class FrameChannel {
     payloadBytes: 0,
   };
 
-  constructor(connection: Connection, options: { readonly buffers: BufferPool; readonly queuedBytesMax?: number }) {
+  constructor(connection: Connection, options: FrameChannelOptions) {
     this.#connection = connection;
+    this.#onFault = options.onFault;
     this.#buffers = options.buffers;
     this.peer = connection.peer;
     this.send = new SendQueue(connection, {
@@ -115,7 +126,7 @@ export class FrameChannel {
         end += readBytes;
         this.#frame.bytes = buffer;
         this.#frame.view = view;
-        const needed = this.#parse(start, end);
+        const needed = this.#handOver(start, end);
         start = this.#parsedTo;
         this.#handler?.onBatchEnd();
         if (start === end) start = end = 0;
@@ -139,6 +150,16 @@ export class FrameChannel {
   }
 
   #parsedTo = 0;
+
+  /** A handler that throws anything but a StorageError has a fault of its own: it is told, and ends this connection too. */
+  #handOver(start: number, end: number): number {
+    try {
+      return this.#parse(start, end);
+    } catch (error) {
+      if (!(error instanceof StorageError)) this.#onFault?.(error);
+      throw error;
+    }
+  }
 
   /** Hands over every whole frame between `start` and `end`; gives the bytes that the next frame needs from `#parsedTo`. */
   #parse(start: number, end: number): number {

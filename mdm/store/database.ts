@@ -7,8 +7,9 @@
  * @module
  */
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
-import { migrate } from "@/mdm/store/migrate.ts";
+import { MIGRATIONS } from "@/mdm/store/migrations/all.ts";
 import { assert } from "@/shared/errors.ts";
+import { migrate } from "@/shared/migrate.ts";
 
 /** Prepared statements that are kept; there are fewer in the code. */
 const STATEMENTS_MAX = 512;
@@ -92,6 +93,6 @@ export function preparedDatabase(sqlite: DatabaseSync): Database {
   sqlite.exec(
     "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 2000;",
   );
-  migrate(sqlite);
+  migrate(sqlite, MIGRATIONS);
   return new Database(sqlite);
 }

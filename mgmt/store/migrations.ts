@@ -4,15 +4,7 @@
  *
  * @module
  */
-import { createHash } from "node:crypto";
-import type { DatabaseSync } from "node:sqlite";
-
-/** One step. Versions are 1, 2, 3, … */
-export interface Migration {
-  readonly version: number;
-  readonly name: string;
-  readonly sql: string;
-}
+import type { Migration } from "@/shared/migrate.ts";
 
 /** All steps. */
 export const MIGRATIONS: readonly Migration[] = [
@@ -58,42 +50,3 @@ export const MIGRATIONS: readonly Migration[] = [
     `,
   },
 ];
-
-/** Brings `database` to the newest version. @throws {Error} when another program's or a newer version's steps made it. */
-export function migrate(database: DatabaseSync, migrations: readonly Migration[] = MIGRATIONS): void {
-  database.exec(`
-    CREATE TABLE IF NOT EXISTS schema_migrations (
-      version INTEGER PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL
-    ) STRICT
-  `);
-  const applied = database.prepare("SELECT version, checksum FROM schema_migrations ORDER BY version").all();
-  for (const row of applied) {
-    const known = migrations.find((migration) => migration.version === row["version"]);
-    if (!known) {
-      throw new Error(`Cannot open mgmt.db: it has version ${row["version"]}, this program knows ${migrations.length}`);
-    }
-    if (row["checksum"] !== checksum(known)) {
-      throw new Error(
-        `Cannot open mgmt.db: its version ${known.version} was made by other statements than this program's`,
-      );
-    }
-  }
-  for (const migration of migrations.slice(applied.length)) apply(database, migration);
-}
-
-function apply(database: DatabaseSync, migration: Migration): void {
-  database.exec("BEGIN IMMEDIATE");
-  try {
-    database.exec(migration.sql);
-    database.prepare("INSERT INTO schema_migrations (version, name, checksum) VALUES (?, ?, ?)")
-      .run(migration.version, migration.name, checksum(migration));
-    database.exec("COMMIT");
-  } catch (error) {
-    database.exec("ROLLBACK");
-    throw error;
-  }
-}
-
-function checksum({ sql }: Migration): string {
-  return createHash("sha256").update(sql.replaceAll(/\s+/g, " ").trim()).digest("hex");
-}

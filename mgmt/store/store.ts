@@ -5,10 +5,11 @@
  */
 import { DatabaseSync } from "node:sqlite";
 import { AuditLog } from "@/mgmt/store/audit_log.ts";
-import { migrate } from "@/mgmt/store/migrations.ts";
+import { MIGRATIONS } from "@/mgmt/store/migrations.ts";
 import { Sessions } from "@/mgmt/store/sessions.ts";
 import { TopologyCache } from "@/mgmt/store/topology_cache.ts";
 import { Users } from "@/mgmt/store/users.ts";
+import { migrate } from "@/shared/migrate.ts";
 
 /** The tables of `mgmt.db`. */
 export interface MgmtStore extends Disposable {
@@ -23,7 +24,7 @@ export function openStore(path: string): MgmtStore {
   const database = new DatabaseSync(path, { enableForeignKeyConstraints: true });
   try {
     database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 2000");
-    migrate(database);
+    migrate(database, MIGRATIONS);
   } catch (error) {
     database.close();
     throw error;

@@ -1,25 +1,7 @@
-import { assertEquals, assertThrows } from "@std/assert";
-import { DatabaseSync } from "node:sqlite";
-import { migrate, MIGRATIONS } from "@/mgmt/store/migrations.ts";
+import { assertEquals } from "@std/assert";
 import { SESSIONS_PER_USER_MAX } from "@/mgmt/store/sessions.ts";
 import { openStore } from "@/mgmt/store/store.ts";
 import { overviewFixture } from "@/tests/support/mgmt_fixture.ts";
-
-Deno.test("migrate() applies each step once and refuses what others made", () => {
-  using database = new DatabaseSync(":memory:");
-  migrate(database);
-  migrate(database);
-  const changed = MIGRATIONS.map((step) => ({ ...step, sql: `${step.sql} SELECT 1;` }));
-  assertThrows(() => migrate(database, changed), Error, "made by other statements");
-  assertThrows(() => migrate(database, []), Error, "it has version 1, this program knows 0");
-});
-
-Deno.test("migrate() leaves nothing of a step that failed", () => {
-  using database = new DatabaseSync(":memory:");
-  const broken = [{ version: 1, name: "broken", sql: "CREATE TABLE a (x); CREATE TABLE a (x);" }];
-  assertThrows(() => migrate(database, broken), Error, "already exists");
-  assertEquals(database.prepare("SELECT name FROM sqlite_schema WHERE name = 'a'").all(), []);
-});
 
 Deno.test("Sessions.add() ends the longest unused session of a user who has too many", () => {
   using store = openStore(":memory:");

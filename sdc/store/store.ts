@@ -12,9 +12,10 @@
  */
 import { DatabaseSync } from "node:sqlite";
 import type { IoFailure } from "@/sdc/remote/volume_events.ts";
-import { CHUNKS_MIGRATIONS, inTransaction, LOCAL_MIGRATIONS, migrate } from "@/sdc/store/migrate.ts";
+import { CHUNKS_MIGRATIONS, LOCAL_MIGRATIONS } from "@/sdc/store/migrations.ts";
 import { accessModeSchema, type SdcMapping } from "@/shared/api/sdc.ts";
 import { asId } from "@/shared/ids.ts";
+import { migrate } from "@/shared/migrate.ts";
 
 /** Rows that the error log keeps. */
 export const IO_ERROR_ROWS_MAX = 10_000;
@@ -126,4 +127,16 @@ function openDatabase(path: string): DatabaseSync {
   const database = new DatabaseSync(path);
   database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 2000;");
   return database;
+}
+
+/** Runs `work`, which does not await, as one transaction. */
+function inTransaction(database: DatabaseSync, work: () => void): void {
+  database.exec("BEGIN IMMEDIATE");
+  try {
+    work();
+    database.exec("COMMIT");
+  } catch (error) {
+    database.exec("ROLLBACK");
+    throw error;
+  }
 }

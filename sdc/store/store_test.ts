@@ -1,7 +1,5 @@
-import { assertEquals, assertThrows } from "@std/assert";
-import { DatabaseSync } from "node:sqlite";
+import { assertEquals } from "@std/assert";
 import { FAILURE_WRITE_MS, FailureLog } from "@/sdc/store/failure_log.ts";
-import { migrate } from "@/sdc/store/migrate.ts";
 import { type LoggedFailure, SdcStore } from "@/sdc/store/store.ts";
 import { asId } from "@/shared/ids.ts";
 import { FakeClock } from "@/tests/support/fake_clock.ts";
@@ -53,14 +51,4 @@ Deno.test("FailureLog writes what failed a second later, in one go", async () =>
   await clock.advance(FAILURE_WRITE_MS);
   assertEquals(store.recentFailures(10).map(({ atMs }) => atMs), [6, 5]);
   assertEquals(store.recentFailures(1), [{ ...failure, atMs: 6 }]);
-});
-
-Deno.test("migrate() refuses a database of a newer version or with a changed step", () => {
-  const steps = [{ name: "one", sql: "CREATE TABLE a (x INTEGER) STRICT" }, { name: "two", sql: "DROP TABLE a" }];
-  const database = new DatabaseSync(":memory:");
-  migrate(database, steps);
-  migrate(database, steps);
-  assertThrows(() => migrate(database, steps.slice(0, 1)), Error, "it has 2 migrations, this version knows 1");
-  assertThrows(() => migrate(database, [{ ...steps[0]!, sql: "SELECT 1" }, steps[1]!]), Error, "was changed");
-  database.close();
 });

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Migration } from "@/mdm/store/migrate.ts";
+import type { Migration } from "@/shared/migrate.ts";
 
 export const PLACEMENT: Migration = {
   version: 4,

@@ -3,10 +3,10 @@
  *
  * @module
  */
-import type { Migration } from "@/mdm/store/migrate.ts";
 import { CLUSTER } from "@/mdm/store/migrations/0001_cluster.ts";
 import { TOPOLOGY } from "@/mdm/store/migrations/0002_topology.ts";
 import { VOLUMES } from "@/mdm/store/migrations/0003_volumes.ts";
 import { PLACEMENT } from "@/mdm/store/migrations/0004_placement.ts";
+import type { Migration } from "@/shared/migrate.ts";
 
 export const MIGRATIONS: readonly Migration[] = [CLUSTER, TOPOLOGY, VOLUMES, PLACEMENT];

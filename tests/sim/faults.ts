@@ -20,6 +20,10 @@ export type Fault =
   & (
     /** The processes are killed, `hostDown`: with their hosts; they start again when it is over. */
     | { readonly kind: "kill"; readonly names: readonly string[]; readonly hostDown: boolean }
+    /** The process is killed and started, again and again. */
+    | { readonly kind: "kill_again"; readonly name: string; readonly everyMs: number }
+    /** An SDS is killed within one of its next disk operations, of which a part may be done. */
+    | { readonly kind: "kill_in_disk"; readonly name: string }
     | { readonly kind: "pause"; readonly names: readonly string[] }
     /** No packet gets from the first to the second host. */
     | { readonly kind: "cut"; readonly paths: readonly (readonly [string, string])[] }
@@ -31,7 +35,9 @@ export type Fault =
   );
 
 const KIND_WEIGHTS = {
-  kill_sds: 30,
+  kill_sds: 26,
+  kill_sds_again: 6,
+  kill_in_disk: 12,
   kill_mdm: 8,
   kill_sdc: 8,
   kill_all_sds: 5,
@@ -45,7 +51,7 @@ const KIND_WEIGHTS = {
 } as const;
 
 /** Faults of one run. */
-export const FAULTS_MAX = 5;
+export const FAULTS_MAX = 8;
 
 /** Draws the faults of a run; they begin between `fromMs` and `toMs`. */
 export function faultPlan(
@@ -72,6 +78,19 @@ function nextFault(random: SeededRandom, options: { readonly cast: Cast; fromMs:
   switch (kind) {
     case "kill_sds":
       return kill([random.pick(cast.sdss)]);
+    case "kill_sds_again": {
+      // Down and up and down: joins are cut short.
+      const name = random.pick(cast.sdss);
+      return {
+        kind: "kill_again",
+        name,
+        everyMs: random.between(100, 3_000),
+        atMs,
+        lastsMs: random.between(500, 9_000),
+      };
+    }
+    case "kill_in_disk":
+      return { kind: "kill_in_disk", name: random.pick(cast.sdss), atMs, lastsMs: random.between(200, 8_000) };
     case "kill_mdm":
       return kill([cast.mdm]);
     case "kill_sdc":
@@ -130,6 +149,10 @@ export interface FaultHands {
   process(name: string): SimProcess;
   /** Kills and tells those who must know. */
   kill(name: string, options: { readonly hostDown: boolean }): void;
+  /** Makes the SDS die within one of its next disk operations. */
+  killInDisk(name: string): void;
+  /** The disk operation has not come: it may do no harm any more. */
+  spareDisk(name: string): void;
   restart(name: string): void;
 }
 
@@ -150,26 +173,27 @@ export function endOf(plan: readonly Fault[]): number {
 }
 
 function begin(fault: Fault, hands: FaultHands): void {
-  const { wire, http, time, sockets } = hands.world;
+  const { wire, http, sockets } = hands.world;
   if (fault.kind !== "kill" && fault.kind !== "pause") wire.log.note(`fault begins: ${JSON.stringify(fault)}`);
   switch (fault.kind) {
     case "kill":
       for (const name of fault.names) hands.kill(name, fault);
       return;
+    case "kill_in_disk":
+      return hands.killInDisk(fault.name);
+    case "kill_again":
+      return repeat(fault, hands, () => {
+        if (hands.process(fault.name).running) hands.kill(fault.name, { hostDown: false });
+        else hands.restart(fault.name);
+      });
     case "pause":
       for (const name of fault.names) hands.process(name).pause();
       return;
     case "cut":
       for (const [from, to] of fault.paths) wire.cut(from, to);
       return;
-    case "reset": {
-      const endMs = time.nowMs + fault.lastsMs;
-      const again = () => {
-        sockets.resetBetween(...fault.pair);
-        if (time.nowMs + fault.everyMs < endMs) time.after(fault.everyMs, again);
-      };
-      return again();
-    }
+    case "reset":
+      return repeat(fault, hands, () => sockets.resetBetween(...fault.pair));
     case "http_loss":
       http.lossChance = fault.chance;
       return;
@@ -180,12 +204,30 @@ function begin(fault: Fault, hands: FaultHands): void {
   }
 }
 
+/** Does something each `everyMs` as long as the fault lasts. */
+function repeat(fault: Fault & { readonly everyMs: number }, hands: FaultHands, act: () => void): void {
+  const { time } = hands.world;
+  const endMs = time.nowMs + fault.lastsMs;
+  const again = () => {
+    act();
+    if (time.nowMs + fault.everyMs < endMs) time.after(fault.everyMs, again);
+  };
+  again();
+}
+
 function end(fault: Fault, hands: FaultHands): void {
   const { wire, http } = hands.world;
   if (fault.kind === "cut" || fault.kind === "http_loss") wire.log.note(`fault ends: ${JSON.stringify(fault)}`);
   switch (fault.kind) {
     case "kill":
       for (const name of fault.names) if (!hands.process(name).running) hands.restart(name);
+      return;
+    case "kill_in_disk":
+      hands.spareDisk(fault.name);
+      if (!hands.process(fault.name).running) hands.restart(fault.name);
+      return;
+    case "kill_again":
+      if (!hands.process(fault.name).running) hands.restart(fault.name);
       return;
     case "pause":
       for (const name of fault.names) hands.process(name).resume();

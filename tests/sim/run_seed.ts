@@ -12,6 +12,7 @@
  *
  * @module
  */
+import { assert } from "@/shared/errors.ts";
 import { startLogging } from "@/shared/log.ts";
 import { Cluster } from "@/tests/sim/cluster.ts";
 import { differencesOfMembers, ServingWatch } from "@/tests/sim/cluster_checks.ts";
@@ -20,6 +21,7 @@ import { endOf, type Fault, faultPlan, schedule } from "@/tests/sim/faults.ts";
 import { Oracle } from "@/tests/sim/oracle.ts";
 import { World } from "@/tests/sim/process.ts";
 import { SdcHost } from "@/tests/sim/sdc_host.ts";
+import { SdsHost } from "@/tests/sim/sds_host.ts";
 import { SeededRandom } from "@/tests/sim/seeded_random.ts";
 import { VirtualTime } from "@/tests/sim/virtual_time.ts";
 import { Workload } from "@/tests/sim/workload.ts";
@@ -28,7 +30,7 @@ import { VOLUME_BYTES } from "@/tests/sim/cluster.ts";
 /** Requests of each application. */
 const REQUEST_COUNT = 400;
 /** Faults begin within so many ms of true time after the workload. */
-const STORM_MS = 20_000;
+const STORM_MS = 24_000;
 /** True time from the end of the last fault in which the cluster must be whole and every request answered, in ms. */
 const HEAL_MS_MAX = 180_000;
 /** True time for reading everything, in ms. */
@@ -157,6 +159,8 @@ class Run {
       world,
       process: (name) => cluster.host(name).process,
       kill: (name, how) => this.#kill(name, how),
+      killInDisk: (name) => this.#sds(name).crashSoon(),
+      spareDisk: (name) => this.#sds(name).spareDisks(),
       restart: (name) => cluster.host(name).start(),
     });
     await this.#runUntil({ limitMs: endOf(this.plan) + 1 });
@@ -184,6 +188,12 @@ class Run {
     this.problems.push(...this.#oracle.problems());
     const comparing = differencesOfMembers(this.#parts.cluster).then((found) => this.problems.push(...found));
     await this.#await(comparing, { what: "comparing the members", limitMs: LOOK_MS_MAX });
+  }
+
+  #sds(name: string): SdsHost {
+    const host = this.#parts.cluster.host(name);
+    assert(host instanceof SdsHost, `${name} is an SDS`);
+    return host;
   }
 
   #kill(name: string, how: { readonly hostDown: boolean }): void {

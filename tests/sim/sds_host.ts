@@ -17,7 +17,9 @@ import { MemoryDisk } from "@/tests/support/memory_disk.ts";
 
 const PORTS = { controlPort: 9100, mgmtPort: 9200, dataPort: 9700 } as const;
 /** Small batches, so that a run does not spend its time on zeroing, and runs out of slots now and then. */
-const LIMITS: Partial<DeviceLimits> = { slotReserveCount: 4, coldReadMs: Infinity };
+const LIMITS: Partial<DeviceLimits> = { slotReserveCount: 4 };
+/** So many SDSs read off the event loop, as if nothing were in the page cache. */
+const COLD_CHANCE = 0.3;
 const REBUILD_BYTES_PER_SECOND = 100 * 1024 * 1024;
 /** Time of an asynchronous disk operation, in ms: this at least, up to this, and now and then up to the last. */
 const DISK_MS = { min: 0.1, max: 3, slowChance: 0.02, slow: 150 } as const;
@@ -78,7 +80,7 @@ export class SdsHost {
       httpSend: http,
       log: logger("sim", this.name),
       database: this.#database,
-      limits: LIMITS,
+      limits: { ...LIMITS, coldReadMs: this.#random.chance(COLD_CHANCE) ? 0 : Infinity },
       dataListener: transport.listen({ hostname: this.name, port: PORTS.dataPort }),
       diskOf: (name) => this.#disk(name),
     });
@@ -95,8 +97,15 @@ export class SdsHost {
 
   /** The process ends within one of the next disk operations, of which a part may be done. */
   crashSoon(): void {
-    const disk = this.#random.pick([...this.#disks.values()]);
-    disk.inject({ operations: ["write", "sync"], skip: this.#random.integer(0, 12), times: 1, effect: "crash" });
+    const disks = [...this.#disks.values()];
+    if (disks.length === 0 || !this.process.running) return;
+    const disk = this.#random.pick(disks);
+    disk.inject({ operations: ["write", "sync"], skip: this.#random.integer(0, 40), times: 1, effect: "crash" });
+  }
+
+  /** Takes `crashSoon` back if it has not struck. */
+  spareDisks(): void {
+    for (const disk of this.#disks.values()) disk.clearFaults();
   }
 
   /** At the end of a run. */

@@ -54,6 +54,7 @@ export class VirtualHttp {
   senderOf(end: StreamEnd, clock: Clock): HttpSend {
     return (request) =>
       new Promise((resolve, reject) => {
+        if (end.gate.dead) return;
         let open = true;
         const settle = (run: () => void) => {
           if (!open) return;

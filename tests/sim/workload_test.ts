@@ -94,5 +94,14 @@ Deno.test("faultPlan() gives equal plans for equal seeds, and all its kinds over
     assert(endOf(plan) < 40_000);
     for (const fault of plan) kinds.add(fault.kind);
   }
-  assertEquals([...kinds].sort(), ["cut", "http_loss", "kill", "pause", "reset", "wall_jump"]);
+  assertEquals([...kinds].sort(), [
+    "cut",
+    "http_loss",
+    "kill",
+    "kill_again",
+    "kill_in_disk",
+    "pause",
+    "reset",
+    "wall_jump",
+  ]);
 });

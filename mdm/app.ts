@@ -4,7 +4,7 @@
  * @module
  */
 import { Hono } from "hono";
-import { startLoops } from "@/mdm/background/loops.ts";
+import { groupTending, startLoops } from "@/mdm/background/loops.ts";
 import type { MdmContext } from "@/mdm/context.ts";
 import { LiveState } from "@/mdm/live.ts";
 import { MdmTime } from "@/mdm/mdm_time.ts";
@@ -62,6 +62,7 @@ export function createMdm(parts: MdmParts): Mdm {
   const mdmTerm = raiseCounter(db, "mdm_term");
   const time = new MdmTime(db, clock);
   const { clusterName, joinToken } = options;
+  const tending = groupTending(clock, () => context);
   const context: MdmContext = {
     db,
     clock,
@@ -73,6 +74,7 @@ export function createMdm(parts: MdmParts): Mdm {
     live: new LiveState(clock.monotonicMs()),
     outbox: new Outbox({ send: parts.send, mdmTerm, log }),
     revocations: new Revocations(),
+    tendGroupsSoon: () => tending.ask(),
     log,
   };
   const loops = startLoops(context);
@@ -81,6 +83,7 @@ export function createMdm(parts: MdmParts): Mdm {
     context,
     async stop() {
       loops.cancel();
+      tending.cancel();
       await Promise.all([context.revocations.close(), context.outbox.close()]);
     },
   };

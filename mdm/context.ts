@@ -35,6 +35,8 @@ export interface MdmContext {
   readonly live: LiveState;
   readonly outbox: Outbox;
   readonly revocations: Revocations;
+  /** Looks at the groups soon instead of at the loop's next turn: something changed that may let a copy return. */
+  readonly tendGroupsSoon: () => void;
   readonly log: Log;
 }
 

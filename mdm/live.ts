@@ -19,6 +19,7 @@ import {
   type SdcId,
   type SdsId,
 } from "@/shared/ids.ts";
+import type { StartBudget } from "@/mdm/core/joins.ts";
 import { JoinTable } from "@/mdm/join_table.ts";
 
 /** Unplanned departures of a device that are remembered. */
@@ -81,6 +82,8 @@ export class LiveState {
   readonly refusedPgs: Map<PgId, { readonly deviceId: DeviceId; readonly epoch: number }> = new Map();
   /** By pool, while some group of it lacks a copy. */
   readonly rebuilds: Map<PoolId, RebuildLife> = new Map();
+  /** Joins that each pool may begin. */
+  readonly joinStarts: Map<PoolId, StartBudget> = new Map();
   readonly #beats = new Map<ComponentId, number>();
   readonly #devices = new Map<DeviceId, DeviceLife>();
   readonly #sds = new Map<SdsId, SdsLife>();

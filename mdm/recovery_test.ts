@@ -140,3 +140,23 @@ Deno.test("scenario: a restart of the MDM is no event of the pools: they are jud
   assertEquals(events.filter((event: { type: string }) => event.type === "pool_health_change"), []);
   assertEquals(health, "healthy");
 });
+
+Deno.test("scenario: an SDS dies: nobody is asked to copy to it until it returns, then at once", async () => {
+  // The loops do not turn within this test: what happens, happens because of what was said.
+  await using fixture = await servedFixture({ loopMs: 3_600_000 });
+  const victim = fixture.sdss[0]!;
+  victim.up = false;
+  await fixture.clock.advance(5);
+  await fixture.excludeFromGroups(victim);
+  await fixture.run(1_000);
+  const tasks = () => fixture.sdss.filter((sds) => sds.up).flatMap((sds) => sds.last!.joinTasks);
+  assertEquals(tasks(), [], "the last beat was before the copies departed");
+  victim.up = true;
+  victim.restart();
+  await victim.beat();
+  const noticesBefore = fixture.callsTo("/control/notice").length;
+  await fixture.clock.advance(50);
+  assert(fixture.callsTo("/control/notice").length > noticesBefore, "primaries are told to beat");
+  for (const sds of fixture.sdss) await sds.beat();
+  assert(tasks().length > 0 && tasks().every((task) => task.mode === "delta" && task.deviceId === victim.deviceId));
+});

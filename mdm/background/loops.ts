@@ -4,7 +4,7 @@
  *
  * | loop | each | does |
  * | --- | --- | --- |
- * | groups | `loopMs` | drops `fresh` marks, activates groups whose members all stopped, plans joins |
+ * | groups | `loopMs`, and soon after a registration or a change | drops `fresh` marks, activates groups whose members all stopped, plans joins |
  * | health | 1 s | records changes of state of processes and pools |
  * | housekeeping | 2 s | persists MDM time ahead, rotates token keys, forgets mappings whose tokens have all expired |
  *
@@ -15,13 +15,22 @@ import { HealthWatch } from "@/mdm/operations/health.ts";
 import { planJoins } from "@/mdm/operations/joins.ts";
 import { activateGroups, dropFresh } from "@/mdm/operations/pgs.ts";
 import { rotateTokenKeys } from "@/mdm/secrets.ts";
+import { Soon } from "@/mdm/soon.ts";
 import { forgetUnmapped } from "@/mdm/store/mappings.ts";
-import { every, type Timer } from "@/shared/clock.ts";
+import { type Clock, every, type Timer } from "@/shared/clock.ts";
 
 const HEALTH_MS = 1_000;
 const HOUSEKEEPING_MS = 2_000;
 /** Unmapped pairs are kept this much longer than any of their tokens can live, in ms. */
 const FORGET_MARGIN_MS = 3_600_000;
+
+/** Changes and registrations within this time are looked at together, in ms. */
+const TEND_SOON_MS = 20;
+
+/** Looks at the groups of `context` soon, whenever that is asked for. */
+export function groupTending(clock: Clock, context: () => MdmContext): Soon {
+  return new Soon(clock, { delayMs: TEND_SOON_MS, task: () => guarded(context(), () => tendGroups(context()))() });
+}
 
 /** Starts the loops; cancelling the timer that this gives ends them. */
 export function startLoops(context: MdmContext): Timer {

@@ -16,11 +16,16 @@ export type JoinMode = "delta" | "full";
 /** A device that could join, at this instant. */
 export interface JoinDevice extends PlacementDevice {
   readonly sdsId: SdsId;
-  /** Registered, heard lately, not stopping, not failed. */
+  /** Registered, heard within {@linkcode JOINER_HEARD_BEATS}, not stopping, not failed. */
   readonly usable: boolean;
+  /** When its newest start was heard last (MDM time, ms). */
+  readonly heardAtMs: number;
   /** It returned too often of late: no join before this time (MDM time, ms). */
   readonly notBeforeMs: number;
 }
+
+/** A device that was not heard for this many beats is given no copy: its process may be gone already. */
+export const JOINER_HEARD_BEATS = 2.5;
 
 /** What the choice rests on. */
 export interface JoinerFacts {
@@ -39,10 +44,16 @@ export type JoinerDecision =
   | { readonly kind: "join"; readonly deviceId: DeviceId; readonly mode: JoinMode }
   | { readonly kind: "wait"; readonly reason: "departed_may_return" | "no_device" };
 
-/** The next joiner of `pg`, which has fewer members than copies. */
+/**
+ * The next joiner of `pg`, which has fewer members than copies. A departed copy returns when its process was heard since: what
+ * was heard before says nothing of a process that has just died.
+ */
 export function joinerOf(pg: PgRecord, facts: JoinerFacts): JoinerDecision {
   const returning = pg.departed
-    .filter((row) => facts.devices.get(row.deviceId)?.usable === true)
+    .filter((row) => {
+      const device = facts.devices.get(row.deviceId);
+      return device?.usable === true && device.heardAtMs >= row.sinceMs;
+    })
     .toSorted((a, b) => b.lastEpoch - a.lastEpoch);
   const memberUnits = new Set(pg.members.map((member) => facts.devices.get(member.deviceId)?.failureUnit));
   for (const row of returning) {
@@ -121,4 +132,22 @@ export function joinNotBefore(
   if (last === undefined || recent.length <= FREE_RETURNS) return 0;
   const doublings = Math.min(recent.length - FREE_RETURNS - 1, 16);
   return last + Math.min(options.backoffMinMs * 2 ** doublings, options.backoffMaxMs);
+}
+
+/** Joins that a pool may begin now, so that maps are not invalidated in storms. */
+export interface StartBudget {
+  readonly left: number;
+  /** Monotonic, in ms. */
+  readonly atMs: number;
+}
+
+/** What `budget` has become at `nowMs`: it grows by `perSecond` up to half a second's worth, with which it begins. */
+export function refilled(
+  budget: StartBudget | undefined,
+  options: { readonly nowMs: number; readonly perSecond: number },
+): StartBudget {
+  const { nowMs, perSecond } = options;
+  const most = Math.max(1, perSecond / 2);
+  const left = budget === undefined ? most : budget.left + (nowMs - budget.atMs) * perSecond / 1000;
+  return { left: Math.min(most, left), atMs: nowMs };
 }

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { type JoinDevice, type JoinerFacts, joinerOf, JoinLoads, joinNotBefore } from "@/mdm/core/joins.ts";
+import { type JoinDevice, type JoinerFacts, joinerOf, JoinLoads, joinNotBefore, refilled } from "@/mdm/core/joins.ts";
 import type { PgRecord } from "@/mdm/core/placement_groups.ts";
 import { asId, type DeviceId, type Epoch, type SdsId } from "@/shared/ids.ts";
 
@@ -27,6 +27,7 @@ function device(id: number, rest: Partial<JoinDevice> = {}): JoinDevice {
       failureUnit: `sds:${id}`,
       weight: 1,
       usable: true,
+      heardAtMs: 100_000,
       notBeforeMs: 0,
     },
     ...rest,
@@ -98,4 +99,21 @@ Deno.test("joinNotBefore() lets two returns join at once, then doubles the wait,
   assertEquals(at(1, 2, 3, 999_000), 999_000 + 60_000);
   assertEquals(at(...Array(20).fill(999_000)), 999_000 + 900_000);
   assertEquals(joinNotBefore([1, 2, 3, 999_000], { ...options, nowMs: 3_700_000 }), 0);
+});
+
+Deno.test("joinerOf() gives a departed copy back only to a process that was heard since it departed", () => {
+  const pg = group([1], [[2, 90_000]]);
+  const waits = { kind: "wait" as const, reason: "departed_may_return" as const };
+  const devicesHeardAt = (heardAtMs: number) => [device(1), device(2, { heardAtMs }), device(3)];
+  assertEquals(joinerOf(pg, facts(devicesHeardAt(89_999))), waits);
+  assertEquals(joinerOf(pg, facts(devicesHeardAt(90_000))).kind, "join");
+});
+
+Deno.test("refilled() grows with time up to half a second's worth", () => {
+  const at = (nowMs: number, left: number) => refilled({ left, atMs: 1_000 }, { nowMs, perSecond: 128 });
+  assertEquals(refilled(undefined, { nowMs: 5, perSecond: 128 }), { left: 64, atMs: 5 });
+  assertEquals(at(1_250, 0), { left: 32, atMs: 1_250 });
+  assertEquals(at(1_250, 10.5).left, 42.5);
+  assertEquals(at(9_000, 3).left, 64);
+  assertEquals(refilled(undefined, { nowMs: 0, perSecond: 1 }).left, 1);
 });

@@ -5,6 +5,7 @@
  * @module
  */
 import type { MdmContext } from "@/mdm/context.ts";
+import { JOINER_HEARD_BEATS } from "@/mdm/core/joins.ts";
 import type { ChangeFacts } from "@/mdm/core/pg_changes.ts";
 import { counterValue } from "@/mdm/store/cluster_config.ts";
 import { deviceById, type DeviceRow } from "@/mdm/store/devices.ts";
@@ -84,7 +85,13 @@ export class Facts implements ChangeFacts {
       this.silentMs(device) < this.#context.options.times.memberHeardMs;
   }
 
-  /** True if the device may be given copies now. */
+  /** True if a copy on the device may be begun now: a process that has died stays live for a while. */
+  mayJoin(device: DeviceRow): boolean {
+    return this.isUsable(device) &&
+      this.silentMs(device) < JOINER_HEARD_BEATS * this.#context.options.times.sdsHeartbeatMs;
+  }
+
+  /** True if the device may hold copies that are made now. */
   isUsable(device: DeviceRow): boolean {
     return this.isLive(device) && !this.#context.live.sds(device.sdsId).stopping;
   }

@@ -5,7 +5,7 @@
  * @module
  */
 import { type MdmContext, recordEvent } from "@/mdm/context.ts";
-import { type JoinDevice, joinerOf, JoinLoads, joinNotBefore } from "@/mdm/core/joins.ts";
+import { type JoinDevice, joinerOf, JoinLoads, joinNotBefore, refilled } from "@/mdm/core/joins.ts";
 import type { PgRecord } from "@/mdm/core/placement_groups.ts";
 import { type Join, JOIN_ABSENT_MS } from "@/mdm/join_table.ts";
 import { Facts } from "@/mdm/operations/facts.ts";
@@ -119,7 +119,7 @@ export function planJoins(context: MdmContext): number {
   for (const pg of missing) {
     const pool = pools.get(pg.poolId) ?? poolPlan(context, { poolId: pg.poolId, facts });
     pools.set(pg.poolId, pool);
-    if (pool.startsLeft <= 0) continue;
+    if (pool.startsLeft < 1) continue;
     const join = plannedJoin(context, { pg, pool, facts });
     if (join === undefined) continue;
     const load = { from: join.primarySdsId, to: join.sdsId, mode: join.mode };
@@ -132,6 +132,8 @@ export function planJoins(context: MdmContext): number {
     told.add(join.primarySdsId);
     planned++;
   }
+  const nowMs = context.clock.monotonicMs();
+  for (const [poolId, { startsLeft }] of pools) context.live.joinStarts.set(poolId, { left: startsLeft, atMs: nowMs });
   for (const sdsId of told) {
     const sds = sdsById(context.db, sdsId);
     if (sds !== undefined) context.outbox.notice(sds);
@@ -167,10 +169,14 @@ function poolPlan(context: MdmContext, options: { poolId: PoolId; facts: Facts }
   const rows = devicesOfPool(context.db, poolId);
   const counts = memberCounts(context.db, poolId);
   for (const join of context.live.joins.all()) counts.set(join.deviceId, (counts.get(join.deviceId) ?? 0) + 1);
+  const starts = refilled(context.live.joinStarts.get(poolId), {
+    nowMs: context.clock.monotonicMs(),
+    perSecond: context.options.joinStartsPerSecond,
+  });
   return {
     devices: new Map(rows.map((row) => [row.deviceId, joinDeviceOf(context, { row, facts })])),
     counts,
-    startsLeft: Math.max(1, Math.ceil(context.options.joinStartsPerSecond * context.options.loopMs / 1000)),
+    startsLeft: starts.left,
   };
 }
 
@@ -181,7 +187,8 @@ function joinDeviceOf(context: MdmContext, options: { row: DeviceRow; facts: Fac
   return {
     ...placementOf(facts, row),
     sdsId: row.sdsId,
-    usable: facts.isUsable(row),
+    usable: facts.mayJoin(row),
+    heardAtMs: facts.nowMs - facts.silentMs(row),
     notBeforeMs: joinNotBefore(departuresMs, { nowMs: facts.nowMs, backoffMinMs, backoffMaxMs }),
   };
 }
@@ -194,7 +201,7 @@ function plannedJoin(context: MdmContext, options: { pg: PgRecord; pool: PoolPla
   const primary = pg.members[0]!;
   const primaryRow = facts.device(primary.deviceId);
   const primaryStart = primaryRow?.start?.incarnation;
-  if (primaryRow === undefined || primaryStart === undefined || !facts.isUsable(primaryRow)) return undefined;
+  if (primaryRow === undefined || primaryStart === undefined || !facts.mayJoin(primaryRow)) return undefined;
   if (!sameIncarnation(primaryStart, primary.incarnation)) return undefined;
   const decision = joinerOf(pg, {
     nowMs: facts.nowMs,

@@ -133,6 +133,7 @@ export function changeGroups(
   });
   for (const pg of after) afterCommittedChange(context, { before: before.get(pg.pgId)!, after: pg });
   announce(context, { poolIds: after.map((pg) => pg.poolId), except: sds?.sdsId });
+  if (after.length > 0) context.tendGroupsSoon();
   return { mdmTerm: context.mdmTerm, results };
 }
 

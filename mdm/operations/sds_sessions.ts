@@ -51,6 +51,7 @@ export function registerSds(context: MdmContext, componentId: ComponentId, call:
   sendPeerDead(context, accepted);
   dropFresh(context);
   activateGroups(context);
+  context.tendGroupsSoon();
   return {
     ...common,
     sdsId: sds.sdsId,

@@ -111,7 +111,10 @@ export class FaultCluster implements AsyncDisposable {
   /** Starts a process by `DIR/run/NAME`, as a person does under `--no-restart`. */
   runByHand(name: string): void {
     this.#byHand.push(
-      new Deno.Command(`${this.dir}/run/${name}`, { stdin: "null", stdout: "null", stderr: "null" }).spawn(),
+      new Deno.Command("sh", {
+        args: ["-c", `exec "$0" >> "$1" 2>&1`, `${this.dir}/run/${name}`, `${this.dir}/log/${name}.log`],
+        stdin: "null",
+      }).spawn(),
     );
   }
 
@@ -197,7 +200,18 @@ export class FaultCluster implements AsyncDisposable {
       signalIfThere(child.pid, "SIGTERM");
       await child.status;
     }
+    await this.#keepLogs();
     await this.directory[Symbol.asyncDispose]();
+  }
+
+  /** `FAULT_LOGS=DIR` keeps the logs of a run, for whoever looks for the cause of a failure. */
+  async #keepLogs(): Promise<void> {
+    const kept = Deno.env.get("FAULT_LOGS");
+    if (!kept) return;
+    await Deno.mkdir(kept, { recursive: true });
+    for await (const { name } of Deno.readDir(`${this.dir}/log`)) {
+      await Deno.copyFile(`${this.dir}/log/${name}`, `${kept}/${this.dir.split("/").at(-1)}-${name}`);
+    }
   }
 
   async #until(limitMs: number, ask: () => Promise<true | undefined>, problem: () => string): Promise<number> {

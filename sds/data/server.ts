@@ -135,12 +135,21 @@ export class DataServer implements DataHost {
 
   async #open(channel: FrameChannel, sdsId: NonNullable<SdsContext["keys"]["sdsId"]>): Promise<void> {
     const { clock, random, log } = this.context;
+    const failed = (error: unknown) => {
+      log.debug("A data connection from {peer} was not opened: {error}", { peer: channel.peer, error });
+    };
+    let identity: HelloIdentity;
     try {
-      const identity = await openAsServer(channel, { clock, random, sdsId, keyOf: (client) => this.#keyOf(client) });
+      identity = await openAsServer(channel, { clock, random, sdsId, keyOf: (client) => this.#keyOf(client) });
+    } catch (error) {
+      // The handshake closes the channel itself, once the client was told why.
+      return failed(error);
+    }
+    try {
       if (identity.role === "sdc") this.#openSession(channel, identity.client);
       else this.#openLink(channel, identity);
     } catch (error) {
-      log.debug("A data connection from {peer} was not opened: {error}", { peer: channel.peer, error });
+      failed(error);
       channel.close(error instanceof Error ? error.message : String(error));
     }
   }

@@ -25,6 +25,8 @@ import { DATA_PATH_VERSION } from "@/shared/wire/version.ts";
 
 /** Time for the whole handshake. */
 export const HANDSHAKE_MS_MAX = 5_000;
+/** Time in which a refused client takes the refusal, before the connection is closed all the same. */
+const REFUSAL_MS_MAX = 1_000;
 
 /** What both sides need. */
 export interface HandshakeContext {
@@ -180,7 +182,9 @@ function runHandshake(channel: FrameChannel, run: HandshakeRun): void {
     run.done.reject(error);
     if (!run.refuse) return channel.close(error.message);
     channel.sendJson({ kind: "refused", requestId: 0, code: error.code, message: error.message });
-    channel.send.drained().then(() => channel.close(error.message));
+    const close = () => channel.close(error.message);
+    const unread = run.context.clock.setTimer(REFUSAL_MS_MAX, close);
+    channel.send.drained().then(() => unread.cancel()).then(close);
   };
   const timer = run.context.clock.setTimer(HANDSHAKE_MS_MAX, () => {
     fail(new StorageError("unavailable", `${run.attempt}: not open after ${HANDSHAKE_MS_MAX} ms`));

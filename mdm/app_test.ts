@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { tokenKeys } from "@/mdm/store/token_keys.ts";
 import { openToken } from "@/shared/auth.ts";
+import { asId } from "@/shared/ids.ts";
 import { pgKey } from "@/tests/support/mdm_fakes.ts";
 import { MdmFixture, servedFixture } from "@/tests/support/mdm_fixture.ts";
 
@@ -242,4 +243,27 @@ Deno.test("scenario: starts are refused that go back, run twice, or moved to ano
     await fixture.ok("POST", `/api/v1/devices/${sds.deviceId}/confirm_host`);
     assertEquals((await sds.register()).status, 200);
   });
+});
+
+Deno.test("scenario: what a volume uses is the sum of what its living SDSs lead", async () => {
+  await using fixture = await servedFixture();
+  const usedMib = async () => {
+    const bytes = (await fixture.ok("GET", "/api/v1/overview")).volumes[0].usedBytes;
+    return bytes === null ? null : bytes / 2 ** 20;
+  };
+  assertEquals(await usedMib(), null, "nobody has said");
+  const [first, second] = fixture.sdss;
+  first!.extra = { nodeUsage: [] };
+  await first!.beat();
+  assertEquals(await usedMib(), 0);
+  first!.extra = { nodeUsage: [{ nodeId: asId(1), chunkCount: 3 }, { nodeId: asId(9), chunkCount: 50 }] };
+  second!.extra = { nodeUsage: [{ nodeId: asId(1), chunkCount: 4 }] };
+  await fixture.run(500);
+  assertEquals(await usedMib(), 7);
+  for (const sds of fixture.sdss) sds.extra = {};
+  await fixture.run(1_000);
+  assertEquals(await usedMib(), 7, "left out: as it was told before");
+  first!.up = false;
+  await fixture.run(5_500);
+  assertEquals(await usedMib(), 4, "others lead the groups of a silent SDS");
 });

@@ -54,8 +54,10 @@ export interface SdsLife {
   stopping: boolean;
   /** By `volumeId/sdcId`. */
   readonly io: Map<string, IoCounters & { readonly volumeId: number; readonly sdcId: number }>;
-  /** Chunks of each node in groups that it serves as primary. */
-  nodeChunks: ReadonlyMap<NodeId, number>;
+  /** When a beat was taken last. */
+  heardAtMs: number;
+  /** Chunks of each node in groups that it leads, as told last; undefined before. */
+  nodeChunks: ReadonlyMap<NodeId, number> | undefined;
 }
 
 /** One SDC process. */
@@ -126,7 +128,8 @@ export class LiveState {
       revokedVersion: 0,
       stopping: false,
       io: new Map(),
-      nodeChunks: new Map(),
+      heardAtMs: Number.NEGATIVE_INFINITY,
+      nodeChunks: undefined,
     }));
   }
 

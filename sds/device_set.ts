@@ -7,12 +7,13 @@
 import type { AssignedDevice, RegisteredDevice } from "@/shared/api/sds.ts";
 import type { Disk } from "@/shared/disk.ts";
 import { StorageError } from "@/shared/errors.ts";
-import type { DeviceId, SdsId } from "@/shared/ids.ts";
+import type { DeviceId, NodeId, SdsId } from "@/shared/ids.ts";
 import type { SdsContext } from "@/sds/context.ts";
 import { formatDevice } from "@/sds/device/format_device.ts";
 import { SUPERBLOCK_FILE } from "@/sds/device/layout.ts";
 import type { DeviceLimits } from "@/sds/device/limits.ts";
 import { openDevice } from "@/sds/device/open_device.ts";
+import type { NodeUsage } from "@/sds/node_usage.ts";
 import { ReplicaDevice, type ReplicaHost } from "@/sds/replication/replica_device.ts";
 
 /** Time between two tries to open a device that could not be opened. */
@@ -95,6 +96,23 @@ export class DeviceSet {
         pgs: device.rows({ all: true }),
       };
     });
+  }
+
+  /** Chunks of each node in the groups led from here. */
+  nodeUsage(): NodeUsage {
+    const counts = new Map<NodeId, number>();
+    for (const device of this.#devices) {
+      for (const group of device.groups.values()) {
+        if (group.primary === undefined || group.storage === undefined) continue;
+        for (const [nodeId, count] of group.storage.nodeCounts) counts.set(nodeId, (counts.get(nodeId) ?? 0) + count);
+      }
+    }
+    return [...counts].map(([nodeId, chunkCount]) => ({ nodeId, chunkCount }));
+  }
+
+  /** Differs when what {@linkcode nodeUsage} gives has changed; a change that undoes another between two looks may not show. */
+  usageMark(): string {
+    return this.#devices.map(({ store, servingCount }) => `${store.totals().usedBytes}/${servingCount}`).join();
   }
 
   async close(options: { readonly clean: boolean }): Promise<void> {

@@ -24,6 +24,7 @@ import type { SdsContext } from "@/sds/context.ts";
 import type { MappingTable } from "@/sds/data/handles.ts";
 import type { DeviceSet } from "@/sds/device_set.ts";
 import type { NodeDeletions } from "@/sds/node_deletions.ts";
+import { NodeUsageReport } from "@/sds/node_usage.ts";
 
 /** Pause after a call that failed. */
 const RETRY_MS = 500;
@@ -47,6 +48,7 @@ export interface MdmAgentOptions {
 export class MdmAgent {
   readonly #options: MdmAgentOptions;
   readonly #stop = new AbortController();
+  readonly #usage: NodeUsageReport;
   #wake: (() => void) | undefined;
   #wakePending = false;
   #configVersion = 0;
@@ -60,6 +62,8 @@ export class MdmAgent {
 
   constructor(options: MdmAgentOptions) {
     this.#options = options;
+    const { devices } = options;
+    this.#usage = new NodeUsageReport({ mark: () => devices.usageMark(), read: () => devices.nodeUsage() });
   }
 
   start(): void {
@@ -158,6 +162,7 @@ export class MdmAgent {
     mappings.replace(answer.mappings, answer.mappingVersion);
     this.#configVersion = 0;
     this.#allRows = true;
+    this.#usage.forget();
     const added = await this.#openAssigned(answer.assignedDevices);
     this.#isRegistered = !added;
     if (added) return await this.#register();
@@ -177,6 +182,7 @@ export class MdmAgent {
     const joins = devices.all.flatMap((device) => device.joins.reports());
     const reports = devices.all.map((device) => device.heartbeat({ allRows: this.#allRows }));
     const deletedNodes = deletions.finished();
+    const told = this.#usage.next();
     const call: SdsHeartbeatMessage = {
       sequence: ++this.#sequence,
       configVersion: this.#configVersion,
@@ -186,6 +192,7 @@ export class MdmAgent {
       joins,
       io: this.#options.ioCounts(),
       deletedNodes,
+      ...(told !== undefined && { nodeUsage: told.usage }),
     };
     const sentMs = context.clock.monotonicMs();
     const answer = await this.#post("/internal/v1/sds/heartbeat", call, sdsHeartbeatAnswerSchema);
@@ -201,6 +208,7 @@ export class MdmAgent {
       device.joins.reportsTaken(joins);
     });
     deletions.taken(deletedNodes);
+    this.#usage.taken(told);
     context.keys.setTokenKeys(answer.tokenKeys);
     if (answer.mappingVersion > mappings.version) {
       mappings.replace(answer.mappings, answer.mappingVersion);

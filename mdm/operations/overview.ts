@@ -208,12 +208,16 @@ export function volumeStateOf(volume: VolumeRow, view: PoolView): OverviewVolume
   return volume.mappingCount > 0 ? "in_use" : "available";
 }
 
-/** Logical bytes that hold data; null while no SDS has said. */
+/**
+ * Logical bytes that hold data; null while no SDS has said. An SDS that is silent does not count: others lead its groups, or
+ * nobody does.
+ */
 export function volumeUsedBytes(context: MdmContext, volume: VolumeRow): number | null {
+  const sinceMs = context.clock.monotonicMs() - context.options.times.memberHeardMs;
   let chunkCount: number | null = null;
-  for (const life of context.live.allSds()) {
-    const own = life.nodeChunks.get(volume.nodeId);
-    if (own !== undefined) chunkCount = (chunkCount ?? 0) + own;
+  for (const { heardAtMs, nodeChunks } of context.live.allSds()) {
+    if (heardAtMs < sinceMs || nodeChunks === undefined) continue;
+    chunkCount = (chunkCount ?? 0) + (nodeChunks.get(volume.nodeId) ?? 0);
   }
   return chunkCount === null ? null : chunkCount * CHUNK_BYTES;
 }

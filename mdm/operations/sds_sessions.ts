@@ -173,7 +173,7 @@ function noteRegistration(context: MdmContext, options: { sds: SdsRow; accepted:
     life.mappingVersion = 0;
     life.revokedVersion = counterValue(context.db, "mapping_version");
     life.io.clear();
-    life.nodeChunks = new Map();
+    life.nodeChunks = undefined;
   }
 }
 
@@ -236,6 +236,7 @@ function takeBeat(context: MdmContext, options: { sds: SdsRow; call: SdsHeartbea
     context.live.device(reported.deviceId).heard = { incarnation: reported.incarnation, atMs: nowMs };
   }
   if (!life.registered) return false;
+  life.heardAtMs = nowMs;
   // A late or repeated beat says that the process lived, and nothing else.
   if (call.sequence <= life.sequence) return true;
   life.sequence = call.sequence;
@@ -243,7 +244,9 @@ function takeBeat(context: MdmContext, options: { sds: SdsRow; call: SdsHeartbea
   life.mappingVersion = Math.max(life.mappingVersion, call.mappingVersion);
   takeDevices(context, { call, rows });
   for (const counts of call.io) life.io.set(`${counts.volumeId}/${counts.sdcId}`, { ...counts, errors: 0 });
-  life.nodeChunks = new Map(call.nodeUsage.map((usage) => [usage.nodeId, usage.chunkCount]));
+  if (call.nodeUsage !== undefined) {
+    life.nodeChunks = new Map(call.nodeUsage.map((usage) => [usage.nodeId, usage.chunkCount]));
+  }
   noteJoinReports(context, { sds, reports: call.joins });
   noteDeletedNodes(context, { sdsId: sds.sdsId, deleted: call.deletedNodes });
   return true;

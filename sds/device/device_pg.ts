@@ -40,6 +40,8 @@ export class DevicePg {
   readonly chunks = new Map<number, Chunk>();
   /** Chunks stored. */
   chunkCount = 0;
+  /** Chunks stored of each node that has any. */
+  readonly nodeCounts = new Map<NodeId, number>();
   /** Unverified chunks per region, of the regions that have any. */
   readonly unverifiedCounts = new Map<number, number>();
   #hashHigh = 0;
@@ -66,6 +68,10 @@ export class DevicePg {
     change: 1 | -1,
   ): void {
     this.chunkCount += change;
+    const ofNode = (this.nodeCounts.get(key.nodeId) ?? 0) + change;
+    assert(ofNode >= 0, "a chunk is deleted once");
+    if (ofNode === 0) this.nodeCounts.delete(key.nodeId);
+    else this.nodeCounts.set(key.nodeId, ofNode);
     const low = mix(mix(mix(0x9e3779b9, key.vtreeId), key.nodeId), key.chunkIndex);
     this.#hashLow = (this.#hashLow ^ low) >>> 0;
     this.#hashHigh = (this.#hashHigh ^ mix(low, 0x85ebca6b)) & 0x1fffff;

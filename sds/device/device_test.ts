@@ -179,6 +179,7 @@ Deno.test("Device.listChunks() and listPgChunks() give keys in order, keyHash do
     const reopened = await fixture.open();
     assertEquals(reopened.pg(pg.pgId)?.keyHash, pg.keyHash);
     assertEquals(reopened.pg(pg.pgId)?.chunkCount, 3);
+    assertEquals([...reopened.pg(pg.pgId)?.nodeCounts ?? []], [[NODE_ID, 3]]);
     await reopened.close({ clean: true });
   }
   assertEquals(hashes[0], hashes[1]);

@@ -146,8 +146,8 @@ export const sdsHeartbeatCallSchema = z.object({
   io: z.array(ioCountsSchema),
   /** Groups, led from here, that hold nothing more of a node which the MDM asked to delete. */
   deletedNodes: z.array(z.object({ nodeId: idSchema<NodeId>(), pgIds: z.array(idSchema<PgId>()) })).default([]),
-  /** Chunks of each node in the groups led from here: what volumes use. */
-  nodeUsage: z.array(z.object({ nodeId: idSchema<NodeId>(), chunkCount: count })).default([]),
+  /** Chunks of each node in the groups led from here: what volumes use. Left out when it is as it was told before. */
+  nodeUsage: z.array(z.object({ nodeId: idSchema<NodeId>(), chunkCount: count })).optional(),
 });
 /** As it is sent: what has a default may be left out. */
 export type SdsHeartbeatMessage = z.input<typeof sdsHeartbeatCallSchema>;

@@ -4,7 +4,7 @@ import { sdsHeartbeatCallSchema } from "@/shared/api/sds.ts";
 const BEAT = { sequence: 0, configVersion: 0, mappingVersion: 0, stopping: false, devices: [], joins: [], io: [] };
 
 Deno.test("sdsHeartbeatCallSchema fills in what an SDS may leave out", () => {
-  assertEquals(sdsHeartbeatCallSchema.parse(BEAT), { ...BEAT, deletedNodes: [], nodeUsage: [] });
+  assertEquals(sdsHeartbeatCallSchema.parse(BEAT), { ...BEAT, deletedNodes: [] });
 });
 
 Deno.test("sdsHeartbeatCallSchema refuses ids that are none", () => {

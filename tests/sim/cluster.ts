@@ -30,12 +30,16 @@ export interface ClusterOptions {
   readonly world: World;
   readonly random: SeededRandom;
   readonly sdcCount: number;
+  /** All SDCs use one volume; otherwise each its own. */
+  readonly sharedVolume: boolean;
 }
 
-/** A volume and the SDC that uses it. */
-export interface ClusterVolume {
+/** A volume at an SDC that uses it. */
+export interface ClusterMapping {
   readonly volumeId: number;
   readonly sdc: SdcHost;
+  /** The part of the volume that applications of this SDC change. */
+  readonly changes: { readonly startBytes: number; readonly endBytes: number };
 }
 
 /** All processes of a cluster. */
@@ -44,7 +48,8 @@ export class Cluster {
   readonly sdss: readonly SdsHost[];
   readonly sdcs: readonly SdcHost[];
   /** One per SDC. */
-  readonly volumes: ClusterVolume[] = [];
+  readonly mappings: ClusterMapping[] = [];
+  readonly #sharedVolume: boolean;
   readonly #world: World;
   readonly #http: HttpSend;
   #poolId = 0;
@@ -52,6 +57,7 @@ export class Cluster {
   constructor(options: ClusterOptions) {
     const { world, random } = options;
     this.#world = world;
+    this.#sharedVolume = options.sharedVolume;
     this.mdm = new MdmHost("mdm", {
       world,
       random,
@@ -81,7 +87,7 @@ export class Cluster {
     return found;
   }
 
-  /** Starts every process, makes domain, pool, SDSs, SDCs and one volume per SDC, and waits until all of it is healthy. */
+  /** Starts every process, makes domain, pool, SDSs, SDCs and volumes, and waits until all of it is healthy. */
   async setUp(): Promise<void> {
     for (const host of this.hosts) host.start();
     const processCount = this.sdss.length + this.sdcs.length;
@@ -99,16 +105,11 @@ export class Cluster {
       const { sdss } = await this.overview();
       return sdss.every(({ devices }) => devices.every(({ state }) => state === "active"));
     });
-    for (const [index, sdc] of this.sdcs.entries()) {
-      const body = { name: `volume-${index + 1}`, size_gb: VOLUME_BYTES / GIB, pool_id: this.#poolId };
-      const volumeId = await this.#create("/vol/create", body);
-      await this.#post(`/vol/map?volume_id=${volumeId}&sdc_id=${await this.#sdcIdOf(sdc)}`, {});
-      this.volumes.push({ volumeId, sdc });
-    }
+    await this.#makeVolumes();
     await this.#until("the cluster is healthy", () => this.isWhole());
     await this.#until(
       "every volume is mapped",
-      () => Promise.resolve(this.volumes.every(({ sdc, volumeId }) => sdc.device(volumeId) !== undefined)),
+      () => Promise.resolve(this.mappings.every(({ sdc, volumeId }) => sdc.device(volumeId) !== undefined)),
     );
   }
 
@@ -131,6 +132,22 @@ export class Cluster {
   /** At the end of a run: nothing runs any more. */
   close(): void {
     for (const host of this.hosts) host.close();
+  }
+
+  async #makeVolumes(): Promise<void> {
+    const count = this.sdcs.length;
+    let volumeId = 0;
+    for (const [index, sdc] of this.sdcs.entries()) {
+      if (index === 0 || !this.#sharedVolume) {
+        const body = { name: `volume-${index + 1}`, size_gb: VOLUME_BYTES / GIB, pool_id: this.#poolId };
+        volumeId = await this.#create("/vol/create", body);
+      }
+      await this.#post(`/vol/map?volume_id=${volumeId}&sdc_id=${await this.#sdcIdOf(sdc)}`, {});
+      const changes = this.#sharedVolume
+        ? { startBytes: VOLUME_BYTES / count * index, endBytes: VOLUME_BYTES / count * (index + 1) }
+        : { startBytes: 0, endBytes: VOLUME_BYTES };
+      this.mappings.push({ volumeId, sdc, changes });
+    }
   }
 
   /** The MDM binds a record to a process of its choice. */

@@ -66,7 +66,7 @@ export async function runSeed(options: RunOptions): Promise<Verdict> {
   const random = new SeededRandom(`seed-${options.seed}`);
   const log = new EventLog({ nowMs: () => time.nowMs, print: options.print });
   const world = new World({ time, random: random.fork("wire"), log });
-  const cluster = new Cluster({ world, random, sdcCount: random.integer(1, 2) });
+  const cluster = new Cluster({ world, random, sdcCount: random.integer(1, 2), sharedVolume: random.chance(0.5) });
   const run = new Run({ time, random, log, world, cluster });
   const { printLogs } = options;
   if (printLogs !== undefined) {
@@ -137,15 +137,17 @@ class Run {
   /** True if the cluster came back whole and answered everything. */
   async #storm(): Promise<boolean> {
     const { time, random, log, world, cluster } = this.#parts;
-    for (const { volumeId, sdc } of cluster.volumes) {
+    for (const { volumeId, sdc, changes } of cluster.mappings) {
       const workload = new Workload({
         time,
         random: random.fork(`workload/${sdc.name}`),
+        hotRandom: random.fork(`hot/${volumeId}`),
         log,
         oracle: this.#oracle,
         client: sdc.name,
         volumeId,
         sizeBytes: VOLUME_BYTES,
+        changes,
         requestCount: REQUEST_COUNT,
         device: () => sdc.device(volumeId),
         nextNumber: () => ++this.#number,
@@ -202,7 +204,7 @@ class Run {
     if (!host.process.running) return;
     host.crash(how);
     if (!(host instanceof SdcHost)) return;
-    for (const [index, { sdc }] of cluster.volumes.entries()) {
+    for (const [index, { sdc }] of cluster.mappings.entries()) {
       if (sdc === host) this.#workloads[index]!.deviceLost();
     }
   }

@@ -21,8 +21,10 @@ const RANGE_WEIGHTS = { part: 35, blocks: 60, long: 5 } as const;
 const LONG_BYTES_MAX = 192 * 1024;
 /** Requests of one application at a time. */
 const IN_FLIGHT_MAX = 6;
-/** Time between two requests, in ms. */
-const GAP_MS = { min: 1, max: 120 } as const;
+/** Time between two requests, in ms: most come in bursts, some after a pause. */
+const BURST_CHANCE = 0.6;
+const BURST_GAP_MS_MAX = 4;
+const PAUSE_MS_MAX = 270;
 /** First blocks of these many places in the volume are used over and over. */
 const HOT_PLACE_COUNT = 10;
 const HOT_BLOCKS = 4;
@@ -31,12 +33,16 @@ const HOT_BLOCKS = 4;
 export interface WorkloadOptions {
   readonly time: VirtualTime;
   readonly random: SeededRandom;
+  /** Where the hot places are: equal for all clients of one volume. */
+  readonly hotRandom: SeededRandom;
   readonly log: EventLog;
   readonly oracle: Oracle;
   /** Name of the client, for the oracle. */
   readonly client: string;
   readonly volumeId: number;
   readonly sizeBytes: number;
+  /** The part of the volume that this client changes; it reads all of it. Two clients never write the same block (C1). */
+  readonly changes: { readonly startBytes: number; readonly endBytes: number };
   /** Requests to send in all. */
   readonly requestCount: number;
   /** The device as long as its SDC runs; a new object after each restart. */
@@ -63,7 +69,7 @@ export class Workload {
 
   constructor(options: WorkloadOptions) {
     this.#options = options;
-    const { random, sizeBytes } = options;
+    const { sizeBytes, hotRandom: random } = options;
     this.#hotOffsets = Array.from({ length: HOT_PLACE_COUNT }, (_, index) => {
       const chunk = random.integer(0, sizeBytes / CHUNK_BYTES - 1) * CHUNK_BYTES;
       if (index % 3 === 0 && chunk > 0) return chunk - 2 * BLOCK_BYTES; // across a chunk border
@@ -112,7 +118,8 @@ export class Workload {
   #schedule(): void {
     const { random, time, requestCount } = this.#options;
     if (this.#sentCount >= requestCount) return;
-    time.after(random.between(GAP_MS.min, GAP_MS.max), () => {
+    const gapMs = random.between(0, random.chance(BURST_CHANCE) ? BURST_GAP_MS_MAX : PAUSE_MS_MAX);
+    time.after(gapMs, () => {
       if (this.#running.size < IN_FLIGHT_MAX && this.#options.device() !== undefined) {
         this.#sentCount++;
         this.#submit(this.#nextRequest(), () => {});
@@ -127,13 +134,24 @@ export class Workload {
     const changes = operation !== "read" && operation !== "flush";
     return {
       operation,
-      ...(operation === "flush" ? { offsetBytes: 0, lengthBytes: 0 } : this.#nextRange()),
+      ...(operation === "flush" ? { offsetBytes: 0, lengthBytes: 0 } : this.#nextRange({ changes })),
       forceUnitAccess: changes && random.chance(FORCE_UNIT_ACCESS_CHANCE),
       noHole: operation === "write_zeroes" && random.chance(0.5),
     };
   }
 
-  #nextRange(): { offsetBytes: number; lengthBytes: number } {
+  /** A range to read, in anybody's part, or to change, in the own one. */
+  #nextRange(options: { readonly changes: boolean }): ByteRange {
+    const { random, sizeBytes, changes: { startBytes, endBytes } } = this.#options;
+    const range = this.#anyRange();
+    const partBytes = endBytes - startBytes;
+    const partStartBytes = options.changes ? startBytes : partBytes * random.integer(0, sizeBytes / partBytes - 1);
+    const offsetBytes = partStartBytes + range.offsetBytes % partBytes;
+    const limitBytes = options.changes ? endBytes : sizeBytes;
+    return { offsetBytes, lengthBytes: Math.min(range.lengthBytes, limitBytes - offsetBytes) };
+  }
+
+  #anyRange(): ByteRange {
     const { random, sizeBytes } = this.#options;
     const blockAt = random.pick(this.#hotOffsets) + random.integer(0, HOT_BLOCKS - 1) * BLOCK_BYTES;
     switch (random.weighted(RANGE_WEIGHTS)) {
@@ -192,10 +210,13 @@ export class Workload {
   }
 }
 
-interface Wanted {
-  readonly operation: BlockOperation;
+interface ByteRange {
   readonly offsetBytes: number;
   readonly lengthBytes: number;
+}
+
+interface Wanted extends ByteRange {
+  readonly operation: BlockOperation;
   readonly forceUnitAccess: boolean;
   readonly noHole: boolean;
 }

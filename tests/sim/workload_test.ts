@@ -31,11 +31,13 @@ async function run(seed: number, spoil?: (request: BlockRequest) => BlockRequest
   const workload = new Workload({
     time,
     random: random.fork("workload"),
+    hotRandom: random.fork("hot"),
     log: new EventLog({ nowMs: () => time.nowMs }),
     oracle,
     client: "sdc-1",
     volumeId: 1,
     sizeBytes: SIZE_BYTES,
+    changes: { startBytes: 0, endBytes: SIZE_BYTES },
     requestCount: 300,
     device: () => device,
     nextNumber: () => ++number,

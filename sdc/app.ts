@@ -135,8 +135,13 @@ function nodeClientOf({ httpSend, keys, settings }: SdcParts): NodeClient {
     ports: { control: controlPort, data: devicePort, mgmt: mgmtPort },
     joinToken,
     keys,
-    metadata: { nbd_port: nbdPort },
+    metadata: { nbd_uri: nbdUri(advertiseHost, nbdPort), device_port: devicePort },
   });
+}
+
+/** Where NBD clients connect; an IPv6 address stands in brackets. */
+function nbdUri(host: string, port: number): string {
+  return `nbd://${host.includes(":") ? `[${host}]` : host}:${port}`;
 }
 
 function controlApp(

@@ -94,6 +94,7 @@ Deno.test("createSdc() enrols, registers, serves the mapped volume", async () =>
   fixture.start();
   await fixture.clock.advance(10);
   assertEquals([fixture.mdm.enrolCount, fixture.mdm.registerCount], [1, 1]);
+  assertEquals(fixture.mdm.metadata, { nbd_uri: "nbd://127.0.0.1:10809", device_port: 8005 });
   assertEquals(fixture.sdc!.volumes.list(), ["demo"]);
   const written = fixture.io("write", new Uint8Array(8192).fill(3));
   const flushed = fixture.io("flush");

@@ -23,6 +23,8 @@ export class FakeMdm {
   sdcSession = 0;
   mappings: SdcMapping[];
   enrolCount = 0;
+  /** What the SDC said of itself when it enrolled last. */
+  metadata: unknown;
   registerCount = 0;
   heartbeatCount = 0;
 
@@ -81,11 +83,12 @@ export class FakeMdm {
     throw new StorageError("not_found", `Cannot ${method} ${pathname}`);
   }
 
-  #enrol(call: { join_token?: string; auth_token?: string }): unknown {
+  #enrol(call: { join_token?: string; auth_token?: string; metadata?: unknown }): unknown {
     if (call.join_token !== FAKE_JOIN_TOKEN && call.auth_token === undefined) {
       throw new StorageError("forbidden", "Cannot enrol: the join token is wrong");
     }
     this.enrolCount++;
+    this.metadata = call.metadata;
     return { status: "registered", cluster_name: "fake", cluster_secret: NODE_KEY_HEX };
   }
 

@@ -95,6 +95,12 @@ export class SdsHost {
     for (const disk of this.#disks.values()) disk.crash();
   }
 
+  /** SIGTERM: the process stops cleanly and is gone. */
+  async stop(): Promise<void> {
+    await this.#sds?.stop();
+    this.process.crash();
+  }
+
   /** The process ends within one of the next disk operations, of which a part may be done. */
   crashSoon(): void {
     const disks = [...this.#disks.values()];
@@ -111,7 +117,8 @@ export class SdsHost {
   /** At the end of a run. */
   close(): void {
     this.crash({ hostDown: false });
-    this.#database.close();
+    // A process that stopped cleanly has closed it.
+    if (this.#database.isOpen) this.#database.close();
   }
 
   #disk(name: string): MemoryDisk {

@@ -15,7 +15,7 @@ import {
 import { openToken, type SessionToken, signToken } from "@/shared/auth.ts";
 import { BufferPool } from "@/shared/buffers.ts";
 import { sleep } from "@/shared/clock.ts";
-import { CHUNK_BYTES } from "@/shared/constants.ts";
+import { CHUNK_BYTES, TIMES } from "@/shared/constants.ts";
 import { assert, StorageError } from "@/shared/errors.ts";
 import type { SdcId, SdcSession } from "@/shared/ids.ts";
 import { NodeClient } from "@/shared/node_client.ts";
@@ -43,6 +43,8 @@ export interface SdsFixtureOptions {
   readonly sdsCount?: number;
   /** Default 4. */
   readonly pgCount?: number;
+  /** Time after which the MDM replaces a device that is away, in ms. */
+  readonly outAfterMs?: number;
 }
 
 /** Where a request goes. */
@@ -50,6 +52,12 @@ export interface Place {
   readonly chunkIndex: number;
   readonly offsetBytes: number;
   readonly flags?: number;
+}
+
+/** A connection on which the volume is open. */
+export interface OpenVolume {
+  readonly session: SessionClient;
+  readonly handle: number;
 }
 
 /** Runs `test` over a cluster that is up, with one volume mapped to one SDC. Virtual time goes on while it waits. */
@@ -84,7 +92,13 @@ export class SdsFixture {
     const random = new SeededRandom("sds-fixture");
     const log = new EventLog({ nowMs: () => time.nowMs });
     const world = this.world = new World({ time, random: random.fork("wire"), log });
-    const mdm = { auth: "open", joinToken: JOIN_TOKEN, pgCountMin: pgCount, pgCountMax: pgCount } as const;
+    const mdm = {
+      auth: "open",
+      joinToken: JOIN_TOKEN,
+      pgCountMin: pgCount,
+      pgCountMax: pgCount,
+      times: { ...TIMES, outAfterMs: options.outAfterMs ?? TIMES.outAfterMs },
+    } as const;
     this.mdm = new MdmHost("mdm", { world, random, mdm });
     const node = { world, random, mdmUrl: this.mdm.url, joinToken: JOIN_TOKEN };
     this.sdss = Array.from({ length: sdsCount }, (_, index) => new SdsHost(`sds-${index + 1}`, node));
@@ -193,7 +207,7 @@ export class RawSdc {
   readonly buffers = new BufferPool();
   readonly #fixture: SdsFixture;
   readonly #node: NodeClient;
-  readonly #sessions = new Map<number, { readonly session: SessionClient; readonly handle: number }>();
+  readonly #sessions = new Map<number, Promise<OpenVolume>>();
   #key: string | undefined;
   #lane = 0;
   #opSeq = 0;
@@ -247,7 +261,7 @@ export class RawSdc {
     const call = { sdcSession: this.sdcSession, volumeId: 1 };
     this.#map = volumeMapSchema.parse(await this.#node.call("POST", "/internal/v1/sdc/map", call));
     this.token = await this.newToken();
-    for (const { session } of this.#sessions.values()) session.close();
+    for (const opened of this.#sessions.values()) (await opened).session.close();
     this.#sessions.clear();
   }
 
@@ -298,14 +312,16 @@ export class RawSdc {
   }
 
   /** The connection for the chunk, opened and with the volume open when it is the first. */
-  async to(chunkIndex: number): Promise<{ readonly session: SessionClient; readonly handle: number }> {
+  async to(chunkIndex: number): Promise<OpenVolume> {
     const { primaryDeviceId } = this.pgOf(chunkIndex);
     const known = this.#sessions.get(primaryDeviceId);
-    if (known !== undefined && !known.session.channel.closed) return known;
-    const session = await this.connect(chunkIndex);
-    const opened = { session, handle: await session.openVolume(this.token) };
+    if (known !== undefined && !(await known).session.channel.closed) return await known;
+    const opened = this.connect(chunkIndex).then(async (session) => ({
+      session,
+      handle: await session.openVolume(this.token),
+    }));
     this.#sessions.set(primaryDeviceId, opened);
-    return opened;
+    return await opened;
   }
 
   /** Fields that every request of the chunk has. */

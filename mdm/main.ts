@@ -21,8 +21,9 @@ const SECRET_MODE = 0o600;
 /** Builds and serves the MDM of `settings`. */
 function start(settings: MdmSettings, log: Logger): RunningRole {
   Deno.mkdirSync(settings.dataDir, { recursive: true, mode: DIRECTORY_MODE });
-  const { clusterName, auth, times } = settings;
-  const options = { clusterName, auth, times, joinToken: readJoinToken(settings) };
+  const { clusterName, auth, times, fullJoinsPerSds, deltaJoinsPerSds, joinStartsPerSecond } = settings;
+  const joins = { fullJoinsPerSds, deltaJoinsPerSds, joinStartsPerSecond };
+  const options = { clusterName, auth, times, ...joins, joinToken: readJoinToken(settings) };
   const db = openDatabase(settings.dbPath);
   // It holds node keys; SQLite gives its -wal file the same mode.
   Deno.chmodSync(settings.dbPath, SECRET_MODE);

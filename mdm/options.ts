@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { PG_COUNT_MAX, PG_COUNT_MIN, TIMES } from "@/shared/constants.ts";
+import { JOIN_LIMITS, PG_COUNT_MAX, PG_COUNT_MIN, TIMES } from "@/shared/constants.ts";
 
 /** Times in milliseconds, as in `shared/constants.ts`. */
 export type MdmTimes = Readonly<Record<keyof typeof TIMES, number>>;
@@ -39,9 +39,7 @@ export const DEFAULT_OPTIONS: MdmOptions = {
   times: TIMES,
   pgCountMin: PG_COUNT_MIN,
   pgCountMax: PG_COUNT_MAX,
-  fullJoinsPerSds: 2,
-  deltaJoinsPerSds: 64,
-  joinStartsPerSecond: 128,
+  ...JOIN_LIMITS,
   loopMs: 500,
   waitMs: 20_000,
   tokenKeyLifeMs: 24 * 3_600_000,

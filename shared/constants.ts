@@ -65,3 +65,6 @@ assert(
   "the old primary's lease is over before any takeover, clock rates included",
 );
 assert(TIMES.leaseMs >= 3 * TIMES.heartbeatMs, "two lost heartbeats do not end a lease");
+
+/** Limits of joins: at a time per SDS and direction, and begun per second and pool. Deltas are cheap when little differs. */
+export const JOIN_LIMITS = { fullJoinsPerSds: 2, deltaJoinsPerSds: 64, joinStartsPerSecond: 128 };

@@ -49,6 +49,11 @@ export interface MdmSettings extends CommonSettings {
   readonly role: "mdm";
   readonly apiPort: number;
   readonly dbPath: string;
+  /** Joins at a time per SDS and direction. */
+  readonly fullJoinsPerSds: number;
+  readonly deltaJoinsPerSds: number;
+  /** Joins begun per second and pool. */
+  readonly joinStartsPerSecond: number;
 }
 
 /** Settings of one SDS. */
@@ -98,6 +103,9 @@ export function readMdmSettings(environment: Environment): MdmSettings {
     role: "mdm",
     apiPort: values.common.mdmApiPort,
     dbPath: values.mdm.dbPath ?? `${common.dataDir}/powerflex.db`,
+    fullJoinsPerSds: values.mdm.fullJoinsPerSds,
+    deltaJoinsPerSds: values.mdm.deltaJoinsPerSds,
+    joinStartsPerSecond: values.mdm.joinStartsPerSecond,
   });
 }
 

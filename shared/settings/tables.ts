@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { QUEUE_DEPTH } from "@/shared/constants.ts";
+import { JOIN_LIMITS, QUEUE_DEPTH } from "@/shared/constants.ts";
 import { PORTS, SDS_PER_HOST_MAX } from "@/shared/port_numbers.ts";
 import { choice, host, httpUrl, integer, path, port, type SettingTable, text } from "@/shared/settings/declare.ts";
 import { TIME_SETTINGS } from "@/shared/settings/timing.ts";
@@ -142,6 +142,28 @@ const MDM_SETTINGS = {
     about: "The MDM's database.",
     fallback: undefined,
     fallbackText: "`powerflex.db` in the data directory",
+  }),
+  fullJoinsPerSds: integer("POWERFLEX_FULL_JOINS_PER_SDS", {
+    about: "Copies of whole groups that one SDS gives, and that it takes, at a time.",
+    fallback: JOIN_LIMITS.fullJoinsPerSds,
+    min: 1,
+    max: 64,
+    unit: "",
+  }),
+  deltaJoinsPerSds: integer("POWERFLEX_DELTA_JOINS_PER_SDS", {
+    about: "Returning copies of groups that one SDS gives, and that it takes, at a time.",
+    fallback: JOIN_LIMITS.deltaJoinsPerSds,
+    min: 1,
+    max: 1024,
+    unit: "",
+  }),
+  joinStartsPerSecond: integer("POWERFLEX_JOIN_STARTS_PER_SECOND", {
+    about:
+      "Copies of groups that are begun in one pool per second: each makes clients fetch a part of their map again.",
+    fallback: JOIN_LIMITS.joinStartsPerSecond,
+    min: 1,
+    max: 4096,
+    unit: "1/s",
   }),
 } satisfies SettingTable;
 

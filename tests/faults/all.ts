@@ -6,9 +6,11 @@
  */
 Deno.env.set("POWERFLEX_LOG_LEVEL", "debug"); // the joins that a scenario counts are told at this level
 
+await import("@/tests/faults/first_start.ts");
 await import("@/tests/faults/nbd_tools.ts");
 await import("@/tests/faults/fio.ts");
 await import("@/tests/faults/kill_sds.ts");
 await import("@/tests/faults/kill_all.ts");
 await import("@/tests/faults/kill_gateway.ts");
 await import("@/tests/faults/pauses.ts");
+await import("@/tests/faults/idle_and_soak.ts");

@@ -46,12 +46,15 @@ const POLL_MS = 25;
 /** A directory and ports for one demo, which may be started several times in it. */
 export class DemoDirectory implements AsyncDisposable {
   readonly dir: string = Deno.makeTempDirSync();
+  /** At which all ports were free when this was made. */
+  readonly portOffset: number;
   readonly #flags: readonly string[];
   #running: DemoProcess | undefined;
 
   /** @param flags of `deno task demo`, but for directory and ports. */
   constructor(...flags: readonly string[]) {
-    this.#flags = ["--data-dir", this.dir, "--port-offset", String(freeOffset(flags)), ...flags];
+    this.portOffset = freeOffset(flags);
+    this.#flags = ["--data-dir", this.dir, "--port-offset", String(this.portOffset), ...flags];
   }
 
   /** Starts the demo and waits until it is ready. @throws {Error} with what it printed when it is not. */

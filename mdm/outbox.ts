@@ -57,6 +57,14 @@ export class Outbox {
     if (!this.#closed) this.#track(this.call(target, { timeoutMs: NOTICE_TIMEOUT_MS, ...call }));
   }
 
+  /** As `post`, and waits for the answer, for what should be so when an operator's call is answered. */
+  async tell(target: CallTarget, call: { path: string; body: unknown }): Promise<void> {
+    if (this.#closed) return;
+    const work = this.call(target, { timeoutMs: NOTICE_TIMEOUT_MS, ...call });
+    this.#track(work);
+    await work;
+  }
+
   /** The answer, or undefined if the process did not answer with success. */
   async call(
     target: CallTarget,

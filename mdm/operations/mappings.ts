@@ -37,10 +37,13 @@ export async function mapVolume(
     const message = `Volume ${volume.name} was mapped to ${sdc.name} (${request.accessMode})`;
     recordEvent(context, { type: "volume_map", severity: "info", subject: volume.name, message });
   });
-  notifySdcs(context, volume.volumeId);
-  if (before === undefined) return;
+  const told = notifySdcs(context, volume.volumeId);
+  if (before === undefined) return await told;
   context.revocations.begin(context, { volumeIds: [volume.volumeId], poolIds: [volume.poolId] });
-  await requireSettled(context, { volumeId: volume.volumeId, attempt: "The mode is changed, but not confirmed" });
+  await Promise.all([
+    told,
+    requireSettled(context, { volumeId: volume.volumeId, attempt: "The mode is changed, but not confirmed" }),
+  ]);
 }
 
 /**
@@ -61,9 +64,12 @@ export async function unmapVolume(context: MdmContext, request: { volumeId: Volu
     const message = `Volume ${volume.name} was unmapped from ${sdc.name}`;
     recordEvent(context, { type: "volume_unmap", severity: "info", subject: volume.name, message });
   });
-  context.outbox.post(sdc, { path: "/control/volume_unmapped", body: { volume_id: volume.volumeId } });
+  const told = context.outbox.tell(sdc, { path: "/control/volume_unmapped", body: { volume_id: volume.volumeId } });
   context.revocations.begin(context, { volumeIds: [volume.volumeId], poolIds: [volume.poolId] });
-  await requireSettled(context, { volumeId: volume.volumeId, attempt: "The volume is unmapped, but not confirmed" });
+  await Promise.all([
+    told,
+    requireSettled(context, { volumeId: volume.volumeId, attempt: "The volume is unmapped, but not confirmed" }),
+  ]);
 }
 
 /** Waits for the volume's revocations. @throws {StorageError} `unavailable` naming the SDSs that did not confirm in time. */
@@ -97,15 +103,20 @@ export function mappingVersion(context: MdmContext): number {
   return counterValue(context.db, "mapping_version");
 }
 
-/** Tells every SDC that has the volume mapped what it is now; they would learn it with their next heartbeat. */
-export function notifySdcs(context: MdmContext, volumeId: VolumeId): void {
+/**
+ * Tells every SDC that has the volume mapped what it is now, and waits until those that answer have it: who mapped a volume may
+ * connect to it next. An SDC that does not answer learns it with its next heartbeat.
+ */
+export async function notifySdcs(context: MdmContext, volumeId: VolumeId): Promise<void> {
   const volume = volumeById(context.db, volumeId);
   if (volume === undefined) return;
-  for (const mapping of mappingsOfVolume(context.db, volumeId)) {
-    const sdc = sdcById(context.db, mapping.sdcId);
-    const body = mappedBody(volume, mapping.accessMode);
-    if (sdc !== undefined) context.outbox.post(sdc, { path: "/control/volume_mapped", body });
-  }
+  await Promise.all(
+    mappingsOfVolume(context.db, volumeId).map((mapping) => {
+      const sdc = sdcById(context.db, mapping.sdcId);
+      const body = mappedBody(volume, mapping.accessMode);
+      return sdc && context.outbox.tell(sdc, { path: "/control/volume_mapped", body });
+    }),
+  );
 }
 
 function mappedBody(volume: VolumeRow, accessMode: AccessMode): Record<string, unknown> {

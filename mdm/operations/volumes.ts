@@ -117,7 +117,10 @@ export function allVolumes(context: MdmContext): VolumeRow[] {
 }
 
 /** Grows a volume. @throws {StorageError} `not_found`, or `rule_broken` unless the size grows and fits. */
-export function extendVolume(context: MdmContext, request: { volumeId: VolumeId; sizeBytes: number }): VolumeRow {
+export async function extendVolume(
+  context: MdmContext,
+  request: { volumeId: VolumeId; sizeBytes: number },
+): Promise<void> {
   const volume = requireVolume(context, request.volumeId);
   const pool = poolById(context.db, volume.poolId);
   assert(pool !== undefined, "a volume's pool exists");
@@ -138,8 +141,7 @@ export function extendVolume(context: MdmContext, request: { volumeId: VolumeId;
     const message = `Volume ${volume.name} was extended to ${gibOfBytes(request.sizeBytes)} GB`;
     recordEvent(context, { type: "volume_extend", severity: "info", subject: volume.name, message });
   });
-  notifySdcs(context, volume.volumeId);
-  return requireVolume(context, volume.volumeId);
+  await notifySdcs(context, volume.volumeId);
 }
 
 /**
@@ -166,7 +168,9 @@ function requireUnmapped(volume: VolumeRow): void {
   if (volume.mappingCount === 0) return;
   throw new StorageError(
     "rule_broken",
-    `Cannot delete volume ${volume.name}: it is mapped to ${volume.mappingCount} SDCs`,
+    `Cannot delete volume ${volume.name}: it is mapped to ${volume.mappingCount} ${
+      volume.mappingCount === 1 ? "SDC" : "SDCs"
+    }`,
   );
 }
 

@@ -3,13 +3,14 @@
  *
  * @module
  */
-import type { MiddlewareHandler } from "hono";
+import type { Context, MiddlewareHandler } from "hono";
 import type { MdmContext } from "@/mdm/context.ts";
 import { componentById, type ComponentType } from "@/mdm/store/components.ts";
 import { equalText } from "@/shared/auth.ts";
 import { StorageError } from "@/shared/errors.ts";
 import { NODE_HEADER, requireNode, verifyRequest } from "@/shared/http/node_auth.ts";
 import type { ComponentId } from "@/shared/ids.ts";
+import { isLoopback } from "@/shared/settings/checks.ts";
 
 /** Node key of an enrolled component. */
 export function nodeKeyOf(context: MdmContext): (componentId: ComponentId) => string | undefined {
@@ -31,7 +32,8 @@ export function requireComponentOf(context: MdmContext, type: ComponentType): Mi
  */
 export function requireOperator(context: MdmContext): MiddlewareHandler {
   return async (c, next) => {
-    if (context.options.auth !== "open" && !holdsToken(context, c.req.header("Authorization"))) {
+    if (context.options.auth === "open") requireLocalCaller(c);
+    else if (!holdsToken(context, c.req.header("Authorization"))) {
       const url = new URL(c.req.url);
       if (c.req.header(NODE_HEADER) === undefined) {
         throw new StorageError(
@@ -55,6 +57,22 @@ export function requireOperator(context: MdmContext): MiddlewareHandler {
     }
     await next();
   };
+}
+
+/**
+ * Without login, whoever reaches loopback may do everything, and a browser reaches it for any page that it shows. So a page of
+ * another origin is refused (it sends `Origin`), and so is a page whose name was made to point here (its name is in `Host`).
+ */
+function requireLocalCaller(c: Context): void {
+  const url = new URL(c.req.url);
+  const attempt = `Cannot ${c.req.method} ${url.pathname} under POWERFLEX_AUTH=open`;
+  if (!isLoopback(url.hostname.replace(/^\[|\]$/g, ""))) {
+    throw new StorageError("forbidden", `${attempt}: it was sent to ${url.hostname}, it must go to a loopback address`);
+  }
+  const origin = c.req.header("Origin");
+  if (origin !== undefined && origin !== `${url.protocol}//${url.host}`) {
+    throw new StorageError("forbidden", `${attempt}: it comes from a page of ${origin}`);
+  }
 }
 
 function holdsToken(context: MdmContext, header: string | undefined): boolean {

@@ -7,9 +7,16 @@ import { z } from "zod";
 import { bytesOfGib } from "@/mdm/core/capacity.ts";
 import type { FaultSetId, PoolId, ProtectionDomainId, SdcId, SdsId, VolumeId } from "@/shared/ids.ts";
 
+/** A number, or text that writes one plainly, as queries and paths do. `true`, `[1]` and "" are none. */
+function numberField(pattern: RegExp) {
+  return z.union([z.number(), z.string().trim().regex(pattern).transform(Number)], {
+    error: (issue) => issue.input === undefined ? "is required" : "must be a number",
+  });
+}
+
 /** An id in a body, a query or a path: text of digits is taken too. */
 export function idField<Id extends number>() {
-  return z.coerce.number().int().positive().max(Number.MAX_SAFE_INTEGER).transform((value) => value as Id);
+  return numberField(/^\d{1,16}$/).pipe(z.int().positive()).transform((value) => value as Id);
 }
 
 export const domainIdField = idField<ProtectionDomainId>();
@@ -26,7 +33,8 @@ export const nameField = z.string().trim().min(1).max(128).regex(/^[^\p{C}]+$/u,
 const GIB_MAX = 2 ** 30;
 
 /** A size in GiB, fractions allowed, as bytes rounded up to blocks. */
-export const sizeGbField = z.coerce.number().positive().max(GIB_MAX).transform(bytesOfGib);
+export const sizeGbField = numberField(/^\d{1,10}(?:\.\d{1,20})?$/).pipe(z.number().positive().max(GIB_MAX))
+  .transform(bytesOfGib);
 
 /** A TCP port, or none. */
 export const portField = z.number().int().min(1).max(65_535).nullish().transform((value) => value ?? null);

@@ -56,9 +56,9 @@ export function volumeRoutes(context: MdmContext): Hono {
     await unmapVolume(context, { volumeId, sdcId });
     return c.json({ status: "unmapped" });
   });
-  routes.post("/extend", (c) => {
+  routes.post("/extend", async (c) => {
     const { volume_id: volumeId, new_size_gb: sizeBytes } = parseQuery(c, extendSchema);
-    extendVolume(context, { volumeId, sizeBytes });
+    await extendVolume(context, { volumeId, sizeBytes });
     return c.json({ status: "extended" });
   });
   routes.get("/list", (c) => {

@@ -8,6 +8,7 @@ import { DatabaseSync } from "node:sqlite";
 import { createMdm, type Mdm } from "@/mdm/app.ts";
 import type { MdmOptions } from "@/mdm/options.ts";
 import { preparedDatabase } from "@/mdm/store/database.ts";
+import { sleep } from "@/shared/clock.ts";
 import { assert } from "@/shared/errors.ts";
 import type { HttpRequest } from "@/shared/http_client.ts";
 import { logger } from "@/shared/log.ts";
@@ -26,6 +27,8 @@ export class MdmFixture implements AsyncDisposable {
   readonly calls: { readonly path: string; readonly port: number; readonly body: unknown }[] = [];
   /** Control ports that do not answer. */
   readonly silentPorts: Set<number> = new Set();
+  /** How long a control port takes to answer, in ms. */
+  controlAnswerMs = 0;
   readonly sdss: FakeSds[] = [];
   readonly #sqlite = new DatabaseSync(":memory:");
   readonly #options: Partial<MdmOptions>;
@@ -177,12 +180,13 @@ export class MdmFixture implements AsyncDisposable {
     return this.calls.filter((call) => call.path === path);
   }
 
-  #answer(request: HttpRequest): Promise<{ status: number; body: string }> {
+  async #answer(request: HttpRequest): Promise<{ status: number; body: string }> {
     const url = new URL(request.url);
     const port = Number(url.port);
     this.calls.push({ path: url.pathname, port, body: JSON.parse(request.body ?? "{}") });
-    if (this.silentPorts.has(port)) return Promise.reject(new Error("connection refused"));
-    return Promise.resolve({ status: 200, body: "{}" });
+    if (this.silentPorts.has(port)) throw new Error("connection refused");
+    if (this.controlAnswerMs > 0) await sleep(this.clock, this.controlAnswerMs);
+    return { status: 200, body: "{}" };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -143,6 +143,8 @@ export function startSds(parts: SdsParts): Sds {
       totals: totals.sum(),
     })),
   );
+  // A process that comes back is called by the MDM before it has enrolled again.
+  context.keys.nodeKeyHex = local.load() ?? "";
   agent.start();
   const stop = async () => {
     await stopCleanly({ context, agent, data, devices, deletions });

@@ -3,14 +3,14 @@
  *
  * @module
  */
+import { Clients } from "@/sdc/clients.ts";
 import {
   DEVICE_LIMITS,
   DeviceConnection,
   type DeviceConnectionParts,
   type DeviceLimits,
 } from "@/sdc/device_server/connection.ts";
-import { acceptConnections } from "@/shared/net/accept_loop.ts";
-import type { Connection, Listener } from "@/shared/transport.ts";
+import type { Listener } from "@/shared/transport.ts";
 
 export type { DeviceVolumes } from "@/sdc/device_server/session.ts";
 export { DEVICE_LIMITS, type DeviceLimits };
@@ -34,38 +34,17 @@ export interface DeviceServer extends AsyncDisposable {
 /** Starts serving. */
 export function serveDevices(options: DeviceServerOptions): DeviceServer {
   const limits: DeviceLimits = { ...DEVICE_LIMITS, ...options.limits };
-  const report = options.report ?? (() => {});
-  const running = new Map<DeviceConnection, Promise<void>>();
-  const closing = new AbortController();
-
-  function start(connection: Connection): void {
-    const { peer } = connection;
-    if (closing.signal.aborted) return connection.close();
-    if (running.size >= limits.connectionsMax) {
-      connection.close();
-      return report(`Device client ${peer} is refused: ${limits.connectionsMax} connections are open`);
-    }
-    const client = new DeviceConnection(connection, { ...options, limits });
-    const ended = client.run().then((reason) => {
-      running.delete(client);
-      report(`Device client ${peer} ended: ${reason}`);
-    });
-    running.set(client, ended);
-  }
-
-  const accepting = acceptConnections(options.listener, {
+  const clients = new Clients({
+    listeners: [options.listener],
     clock: options.clock,
-    signal: closing.signal,
-    onConnection: start,
-    onError: (error) => report(`Cannot accept a device client: ${error instanceof Error ? error.message : error}`),
+    connectionsMax: limits.connectionsMax,
+    noun: "Device client",
+    report: options.report,
+    made: (connection) => new DeviceConnection(connection, { ...options, limits }),
   });
-  async function close(): Promise<void> {
-    closing.abort();
-    options.listener.close();
-    for (const client of running.keys()) client.stop();
-    await Promise.all(running.values());
-    await accepting;
-  }
-
-  return { connectionCount: () => running.size, close, [Symbol.asyncDispose]: close };
+  return {
+    connectionCount: () => clients.all().length,
+    close: () => clients.close(),
+    [Symbol.asyncDispose]: () => clients.close(),
+  };
 }

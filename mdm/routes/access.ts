@@ -62,12 +62,17 @@ export function requireOperator(context: MdmContext): MiddlewareHandler {
 /**
  * Without login, whoever reaches loopback may do everything, and a browser reaches it for any page that it shows. So a page of
  * another origin is refused (it sends `Origin`), and so is a page whose name was made to point here (its name is in `Host`).
+ * A name without a dot is this network's own: nobody outside can make it point anywhere.
  */
 function requireLocalCaller(c: Context): void {
   const url = new URL(c.req.url);
   const attempt = `Cannot ${c.req.method} ${url.pathname} under POWERFLEX_AUTH=open`;
-  if (!isLoopback(url.hostname.replace(/^\[|\]$/g, ""))) {
-    throw new StorageError("forbidden", `${attempt}: it was sent to ${url.hostname}, it must go to a loopback address`);
+  const host = url.hostname.replace(/^\[|\]$/g, "");
+  if (host.includes(".") && !isLoopback(host)) {
+    throw new StorageError(
+      "forbidden",
+      `${attempt}: it was sent to ${host}, it must be sent to 127.0.0.1 or localhost`,
+    );
   }
   const origin = c.req.header("Origin");
   if (origin !== undefined && origin !== `${url.protocol}//${url.host}`) {

@@ -338,6 +338,7 @@ Deno.test("without login, pages of other origins and foreign names of this host 
     ["http://127.0.0.1:8001/pd/create", {}, 200],
     ["http://localhost:8001/pd/create", {}, 200],
     ["http://[::1]:8001/pd/create", {}, 200],
+    ["http://mdm:8001/pd/create", {}, 200],
     ["http://127.0.0.1:8001/pd/create", { Origin: "http://127.0.0.1:8001" }, 200],
     ["http://127.0.0.1:8001/pd/create", { Origin: "http://evil.example" }, 403],
     ["http://127.0.0.1:8001/pd/create", { Origin: "null" }, 403],

@@ -112,12 +112,7 @@ export class ReplicaDevice {
     if (!pgConfigIsSigned(config, this.context.keys.configKeyHex)) {
       return this.context.log.warn("Refusing a configuration that the MDM did not sign", { pgId: config.pgId });
     }
-    const group = this.groupFor(config.pgId);
-    const wasPending = group.secondary?.takeOverPending;
-    if (!group.adopt(config) && wasPending && group.secondary !== undefined && config.epoch === group.epoch) {
-      // The MDM's answer to takeOver is the configuration we know: the group may be opened again.
-      group.secondary.takeOverPending = false;
-    }
+    this.groupFor(config.pgId).adopt(config);
   }
 
   /** Region of a chunk within its group. */

@@ -107,8 +107,11 @@ export class VirtualHttp {
   }
 
   async #answer(served: Served, request: HttpRequest): Promise<HttpAnswer> {
+    // Hosts of the simulation are called by name; to the one that answers, it is its own loopback.
+    const url = new URL(request.url);
+    url.hostname = "127.0.0.1";
     const response = await served.handler(
-      new Request(request.url, {
+      new Request(url, {
         method: request.method,
         ...(request.headers && { headers: request.headers }),
         ...(request.body !== undefined && { body: request.body }),

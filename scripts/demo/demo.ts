@@ -55,11 +55,12 @@ class Refusal extends Error {
 /** Runs the demo until it is stopped; gives the exit code. */
 export async function runDemo(world: DemoWorld): Promise<number> {
   const { plan, print, style } = world;
-  using lock = await lockDirectory(plan.dir);
-  if (lock === undefined) {
-    print(`Another demo uses ${world.dataDir}: stop it, or start with another --data-dir and --port-offset`);
+  const lock = await lockDirectory(plan.dir, world.dataDir);
+  if (typeof lock === "string") {
+    print(lock);
     return 1;
   }
+  using _held = lock;
   const problems = [...planProblems(plan), ...busyPorts(plan)];
   if (problems.length > 0) {
     print(problems.join("\n"));
@@ -118,7 +119,13 @@ class DemoRun {
   async start(): Promise<void> {
     const { plan, print, style, stopping } = this.#world;
     const beganMs = performance.now();
-    print(style.dim(`Starting MDM, ${plan.sds.length} SDSs, ${plan.sdc.length} SDC, MGMT in ${this.#world.dataDir} …`));
+    print(
+      style.dim(
+        `Starting MDM, ${plan.sds.length} SDSs, ${plan.sdc.length} SDC${
+          plan.sdc.length === 1 ? "" : "s"
+        }, MGMT in ${this.#world.dataDir} …`,
+      ),
+    );
     await writeRunFiles(plan);
     await this.#startMembers([plan.mdm]);
     await this.#startMembers([...plan.sds, ...plan.sdc, plan.mgmt]);

@@ -150,11 +150,29 @@ Deno.test("runDemo() names a busy port in one line and starts nothing", async ()
 Deno.test("runDemo() refuses a directory that another demo uses", async () => {
   await using demo = startDemo(await planInTemporaryDir());
   await demo.state(({ ready }) => ready);
+  assertEquals(await refusalOf(demo.plan.dir), [
+    "Another demo uses DIR: stop it, or start with another --data-dir and --port-offset",
+  ]);
+});
+
+Deno.test("runDemo() says in one line when it cannot keep data in the directory", async () => {
+  const file = await Deno.makeTempFile();
+  try {
+    const [line, ...more] = await refusalOf(file);
+    assertMatch(line!, /^Cannot keep data in DIR: .*; name another --data-dir$/);
+    assertEquals(more, []);
+  } finally {
+    await Deno.remove(file);
+  }
+});
+
+/** What the demo prints when it does not start with the data in `dir`. */
+async function refusalOf(dir: string): Promise<string[]> {
   const second = await planInTemporaryDir();
   await Deno.remove(second.dir);
   const printed: string[] = [];
   const exitCode = await runDemo({
-    plan: { ...second, dir: demo.plan.dir },
+    plan: { ...second, dir },
     dataDir: "DIR",
     environment: {},
     style: styleFor({ isTerminal: false, noColor: true }),
@@ -163,5 +181,5 @@ Deno.test("runDemo() refuses a directory that another demo uses", async () => {
     impatient: new AbortController().signal,
   });
   assertEquals(exitCode, 1);
-  assertEquals(printed, ["Another demo uses DIR: stop it, or start with another --data-dir and --port-offset"]);
-});
+  return printed;
+}

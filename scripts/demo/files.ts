@@ -49,13 +49,22 @@ async function setLogAside(path: string): Promise<void> {
   if (size > LOG_BYTES_MAX) await Deno.rename(path, `${path}.1`);
 }
 
-/** Locks the directory for as long as the result is open; undefined when another demo holds it. */
-export async function lockDirectory(dir: string): Promise<Disposable | undefined> {
-  await Deno.mkdir(dir, { recursive: true, mode: 0o700 });
-  const file = await Deno.open(`${dir}/demo.lock`, { create: true, write: true, mode: 0o600 });
+/**
+ * Makes the directory and locks it for as long as the result is open. A text says why it cannot be used; `name` is what the user
+ * calls it.
+ */
+export async function lockDirectory(dir: string, name: string): Promise<Disposable | string> {
+  let file: Deno.FsFile;
+  try {
+    await Deno.mkdir(dir, { recursive: true, mode: 0o700 });
+    file = await Deno.open(`${dir}/demo.lock`, { create: true, write: true, mode: 0o600 });
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    return `Cannot keep data in ${name}: ${reason}; name another --data-dir`;
+  }
   if (await file.tryLock(true)) return file;
   file.close();
-  return undefined;
+  return `Another demo uses ${name}: stop it, or start with another --data-dir and --port-offset`;
 }
 
 /** The join token of this cluster, made at the first start. */

@@ -40,7 +40,7 @@ Usage: deno task demo [options]
   --port-offset N      added to every port (default 0)
   --sds N              storage servers, 2 to ${SDS_PER_HOST_MAX} (default 3)
   --sdc N              clients, 1 to ${SDC_COUNT_MAX} (default 1)
-  --volume-size SIZE   of the volume "demo", such as 512MiB or 4GiB (default 1GiB)
+  --volume-size SIZE   of the volume "demo" when it is made, such as 512MiB or 4GiB (default 1GiB)
   --bare               start and register the processes, create nothing
   --reset              forget the data of earlier starts
   --no-restart         do not start again what ends by itself

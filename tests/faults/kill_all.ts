@@ -49,3 +49,24 @@ Deno.test("scenario: kill -9 of all storage servers at once under load, and IO g
   await load.verify();
   console.log("all servers killed", load.figures, `healthy after ${await cluster.healthy(30_000)} ms`);
 });
+
+Deno.test("scenario: a server is lost, later all others too, and its old copies never serve", async () => {
+  await using cluster = new FaultCluster("--no-restart");
+  await cluster.start();
+  const load = new VerifiedLoad({ open: cluster.open, sizeBytes: 64 << 20, seed: 14 });
+  for (const name of ["sds-1", "sds-2", "sds-3"]) {
+    load.start();
+    await load.runFor(2000);
+    await cluster.kill(name);
+    await load.runFor(9000); // taken over; now it has old copies of everything
+    await cluster.killAll();
+    await load.stop();
+    const readyMs = await cluster.start();
+    await load.verify(); // at once: whoever serves has the newest
+    const healthyMs = await cluster.healthy(30_000);
+    console.log(`${name}, then all: ready after ${readyMs} ms, healthy ${healthyMs} ms later`, load.figures);
+    await load.verify();
+  }
+  const lost = (await cluster.groups()).filter(({ loss_generation }) => loss_generation > 0);
+  assertEquals(lost, []);
+});

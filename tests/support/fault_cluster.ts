@@ -77,6 +77,13 @@ export class FaultCluster implements AsyncDisposable {
     return [...state.sds, ...state.sdc].find((member) => member.name === name)!.pid;
   }
 
+  /** Signals to pid 0 would reach this very process. */
+  #pidThere(name: string): number {
+    const pid = this.pidOf(name);
+    if (pid === 0) throw new Error(`${name} is away`);
+    return pid;
+  }
+
   names(): string[] {
     const { sds, sdc } = this.state;
     return ["mdm", "mgmt", ...sds.map(({ name }) => name), ...sdc.map(({ name }) => name)];
@@ -84,14 +91,14 @@ export class FaultCluster implements AsyncDisposable {
 
   /** kill -9. Resolves when the process is gone. */
   async kill(name: string): Promise<void> {
-    const pid = this.pidOf(name);
+    const pid = this.#pidThere(name);
     Deno.kill(pid, "SIGKILL");
     await gone([pid]);
   }
 
   /** kill -9 of several processes at once, and of the supervisor, so that nothing restarts them. */
   async killAll(names: readonly string[] = this.names()): Promise<void> {
-    const pids = names.map((name) => this.pidOf(name));
+    const pids = names.map((name) => this.pidOf(name)).filter((pid) => pid !== 0); // away already
     Deno.kill(this.demo.pid, "SIGKILL");
     for (const pid of pids) Deno.kill(pid, "SIGKILL");
     await this.demo.killSupervisor();
@@ -100,7 +107,7 @@ export class FaultCluster implements AsyncDisposable {
 
   /** SIGSTOP for a while. */
   async pause(name: string, durationMs: number): Promise<void> {
-    const pid = this.pidOf(name);
+    const pid = this.#pidThere(name);
     Deno.kill(pid, "SIGSTOP");
     this.#paused.add(pid);
     await sleep(systemClock, durationMs);

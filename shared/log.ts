@@ -18,6 +18,7 @@ import {
   type LogRecord,
   resetSync,
 } from "@logtape/logtape";
+import { StorageError } from "@/shared/errors.ts";
 import type { CommonSettings } from "@/shared/settings.ts";
 
 export type { Logger };
@@ -61,6 +62,9 @@ function prettyFormat(colours: boolean): (record: LogRecord) => string {
     timestamp: "time",
     level: "ABBR",
     category: (names: readonly string[]) => names.slice(1).join("."),
+    // A failure that somebody handles is a sentence; where in the code it arose is of no use to who reads the log.
+    value: (value: unknown, inspect: (value: unknown) => string) =>
+      value instanceof StorageError ? value.message : inspect(value),
   } as const;
   const format = colours ? getAnsiColorFormatter(options) : getTextFormatter(options);
   return (record) => `${format(record).trimEnd()}${restText(record)}\n`;

@@ -1,4 +1,5 @@
 import { assertEquals, assertMatch } from "@std/assert";
+import { StorageError } from "@/shared/errors.ts";
 import { logger, startLogging, stopLogging } from "@/shared/log.ts";
 
 function logged(options: { logLevel: "info" | "warning"; logFormat: "pretty" | "json" }, write: () => void): string[] {
@@ -32,6 +33,15 @@ Deno.test("startLogging() writes pretty lines for people", () => {
     () => logger("mdm").warning("Pool {name} is full", { name: "p" }),
   );
   assertMatch(line!, /^\d\d:\d\d:\d\d\.\d{3} \[WRN\] mdm: Pool "?p"? is full\n$/);
+});
+
+Deno.test("startLogging() writes a failure that is handled as its sentence, others with their place", () => {
+  const lines = logged({ logLevel: "info", logFormat: "pretty" }, () => {
+    logger("sds").warning("Cannot beat: {error}", { error: new StorageError("unavailable", "Cannot reach the MDM") });
+    logger("sds").error("Cannot beat: {error}", { error: new TypeError("is not a function") });
+  });
+  assertMatch(lines[0]!, /Cannot beat: Cannot reach the MDM\n$/);
+  assertMatch(lines[1]!, /TypeError: is not a function\n +at /);
 });
 
 Deno.test("startLogging() adds to a pretty line what its message does not mention", () => {

@@ -135,12 +135,7 @@ export function readSdsSettings(environment: Environment): SdsSettings {
 export function readSdcSettings(environment: Environment): SdcSettings {
   const reading = readingOf("sdc", environment);
   const { sdc } = reading.values;
-  reading.problems.push(...ownPortProblems([
-    { use: "the SDC's control API", setting: "POWERFLEX_SDC_CONTROL_PORT", port: sdc.sdcControlPort },
-    { use: "the SDC's management API", setting: "POWERFLEX_SDC_MGMT_PORT", port: sdc.sdcMgmtPort },
-    { use: "the SDC's device port", setting: "POWERFLEX_SDC_DEVICE_PORT", port: sdc.sdcDevicePort },
-    { use: "the SDC's NBD port", setting: "POWERFLEX_SDC_NBD_PORT", port: sdc.sdcNbdPort },
-  ]));
+  reading.problems.push(...ownPortProblems(sdcPorts(reading)));
   const bind = bindOf(reading, "POWERFLEX_SDC_BIND_HOST", sdc.sdcBindHost);
   const common = commonOf(reading, { bind, name: sdc.sdcNodeId });
   return finished(reading, {
@@ -214,6 +209,15 @@ function readingOf(role: Role, environment: Environment): Reading {
   return reading;
 }
 
+function sdcPorts({ values: { sdc } }: Reading): NamedPort[] {
+  return [
+    { use: "the SDC's control API", setting: "POWERFLEX_SDC_CONTROL_PORT", port: sdc.sdcControlPort },
+    { use: "the SDC's management API", setting: "POWERFLEX_SDC_MGMT_PORT", port: sdc.sdcMgmtPort },
+    { use: "the SDC's device port", setting: "POWERFLEX_SDC_DEVICE_PORT", port: sdc.sdcDevicePort },
+    { use: "the SDC's NBD port", setting: "POWERFLEX_SDC_NBD_PORT", port: sdc.sdcNbdPort },
+  ];
+}
+
 function sdsPorts({ values: { common, sds } }: Reading): { control: NamedPort; mgmt: NamedPort; data: NamedPort } {
   const named = (own: number | undefined, base: number, name: { own: string; base: string; use: string }) => ({
     use: `the SDS's ${name.use}`,
@@ -240,7 +244,7 @@ function sdsPorts({ values: { common, sds } }: Reading): { control: NamedPort; m
 }
 
 function clusterPortsOf(reading: Reading): ClusterPorts {
-  const { common, sdc, mgmt } = reading.values;
+  const { common, mgmt } = reading.values;
   return {
     mdmApi: { use: "the MDM's API", setting: "POWERFLEX_MDM_API_PORT", port: common.mdmApiPort },
     sdsDataBase: {
@@ -249,7 +253,7 @@ function clusterPortsOf(reading: Reading): ClusterPorts {
       port: common.sdsDataBasePort,
     },
     sdsData: sdsPorts(reading).data,
-    sdcDevice: { use: "the SDC's device port", setting: "POWERFLEX_SDC_DEVICE_PORT", port: sdc.sdcDevicePort },
+    sdc: sdcPorts(reading),
     gui: { use: "MGMT's pages", setting: "POWERFLEX_MGMT_GUI_PORT", port: mgmt.guiPort },
   };
 }

@@ -124,6 +124,18 @@ Deno.test("settings are refused one by one with the variable, the value and the 
       /DATA_BASE_PORT and POWERFLEX_SDC_DEVICE_PORT are both 9700/,
     ],
     [
+      "another listener of the SDC on the MDM",
+      readSdcSettings,
+      { POWERFLEX_SDC_CONTROL_PORT: "8001" },
+      /MDM_API_PORT and POWERFLEX_SDC_CONTROL_PORT are both 8001/,
+    ],
+    [
+      "NBD on the SDSs' data base",
+      readSdcSettings,
+      { POWERFLEX_SDC_NBD_PORT: "9700" },
+      /DATA_BASE_PORT and POWERFLEX_SDC_NBD_PORT are both 9700/,
+    ],
+    [
       "GUI on the MDM",
       readMgmtSettings,
       { POWERFLEX_GUI_PORT: "8001" },

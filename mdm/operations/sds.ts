@@ -60,7 +60,7 @@ export function addSds(context: MdmContext, request: NewSdsRequest): SdsRow {
       type: "sds_added",
       severity: "info",
       subject: request.name,
-      message: `SDS ${request.name} was added on ${component.componentId} with ${request.devices.length} devices`,
+      message: `SDS ${request.name} was added on ${component.componentId} with ${request.devices.join(", ")}`,
     });
     return made;
   });

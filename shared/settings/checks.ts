@@ -18,23 +18,22 @@ export interface ClusterPorts {
   readonly mdmApi: NamedPort;
   readonly sdsDataBase: NamedPort;
   readonly sdsData: NamedPort;
-  readonly sdcDevice: NamedPort;
+  /** All listeners of an SDC. */
+  readonly sdc: readonly NamedPort[];
   readonly gui: NamedPort;
 }
 
 /** Clashes between ports of different roles: one host may run them all. */
 export function clusterPortProblems(ports: ClusterPorts): string[] {
-  const pairs: [NamedPort, NamedPort][] = [
-    [ports.mdmApi, ports.sdsDataBase],
-    [ports.mdmApi, ports.sdcDevice],
-    [ports.mdmApi, ports.gui],
-    [ports.sdsDataBase, ports.sdcDevice],
-  ];
+  const { mdmApi, sdsDataBase, sdsData, sdc, gui } = ports;
   // SDS 0 without a port of its own uses the base: one clash, one sentence.
-  if (ports.sdsData.port !== ports.sdsDataBase.port) {
-    pairs.push([ports.mdmApi, ports.sdsData], [ports.sdsData, ports.sdcDevice]);
-  }
-  return clashes(pairs);
+  const sds = sdsData.port === sdsDataBase.port ? [sdsDataBase] : [sdsDataBase, sdsData];
+  const pairsWith = (left: NamedPort, rights: readonly NamedPort[]) =>
+    rights.map((right): [NamedPort, NamedPort] => [left, right]);
+  return clashes([
+    ...pairsWith(mdmApi, [...sds, ...sdc, gui]),
+    ...sds.flatMap((port) => pairsWith(port, sdc)),
+  ]);
 }
 
 /** Clashes between the listeners of one process. */

@@ -36,6 +36,8 @@ export class PrimaryRole {
   config: PgConfig;
   /** True once older operations have ended and the epoch is durable. */
   active = false;
+  /** Operations from before this role have ended. */
+  #olderEnded = false;
   stopped = false;
   readonly targets: Target[] = [];
   /** Operations that hold or wait for locks under this role. */
@@ -58,42 +60,38 @@ export class PrimaryRole {
    * when they are first used.
    */
   async activate(): Promise<void> {
-    const { group } = this;
     this.#retarget();
-    try {
-      await group.idle();
-      await group.device.store.commitFull();
-    } catch (error) {
-      group.device.context.log.error("Cannot activate group {pgId}: its epoch cannot be stored: {error}", {
-        pgId: group.pgId,
-        error,
-      });
-      return;
-    }
-    if (this.stopped) return;
-    this.active = true;
-    group.device.context.log.debug("Serving group {pgId} as primary under epoch {epoch}", {
-      pgId: group.pgId,
-      epoch: this.config.epoch,
-      members: this.config.members.map((member) => member.deviceId),
-    });
+    await this.group.idle();
+    this.#olderEnded = true;
+    await this.#serveWhenStored();
   }
 
   /** A newer configuration of which this device is still the primary: targets change, pending writes are sent again. */
   continueUnder(config: PgConfig): void {
-    const wasDurable = this.active;
     this.config = config;
     this.writeNumber = 0;
     this.lastWrite.clear();
     this.active = false;
     this.#retarget();
-    // The epoch is stored before anything is served under it; a commit of the log is group work and takes milliseconds.
-    this.group.device.store.commitFull().then(() => {
-      if (this.stopped || this.config !== config) return;
-      this.active = wasDurable || this.active;
-      if (!this.active) return void this.activate();
-      for (const operation of [...this.operations]) operation.settle();
-    }, () => {});
+    // Own operations, which wait for the new epoch, are not older ones: only the first activation waits for the group.
+    if (this.#olderEnded) this.#serveWhenStored();
+  }
+
+  /** Stores the epoch before anything is served under it; if a newer one comes meanwhile, that one sees to itself. */
+  async #serveWhenStored(): Promise<void> {
+    const { config, group } = this;
+    const { context, store } = group.device;
+    const facts = { pgId: group.pgId, epoch: config.epoch };
+    try {
+      await store.commitFull();
+    } catch (error) {
+      return context.log.error("Cannot serve group {pgId}: its epoch cannot be stored: {error}", { ...facts, error });
+    }
+    if (this.stopped || this.config !== config) return;
+    this.active = true;
+    const members = config.members.map((member) => member.deviceId);
+    context.log.debug("Serving group {pgId} as primary under epoch {epoch}", { ...facts, members });
+    for (const operation of [...this.operations]) operation.settle();
   }
 
   /** The role is over: what was not started is refused, what runs has an unknown outcome. */

@@ -134,10 +134,12 @@ export class LinkOut {
       this.device.context.log.warn("Asking to remove device {deviceId} from {count} groups: {reason}", {
         deviceId: this.remoteDeviceId,
         count: asked.length,
+    // What waits for an answer must not wait for ever: a flush, or a join's copy, which holds a chunk's lock.
+    if (Math.max(silentMs, pulseMs) > replicationTimeoutMs) this.#connection?.close("the member does not answer");
+    if (pulseMs > replicationTimeoutMs) this.#pulse.reconnectIfSilent(nowMs, replicationTimeoutMs);
         reason,
       });
     }
-    if (silentMs > replicationTimeoutMs) this.#connection?.close("the member does not answer");
   }
 
   /** The connection ended: groups are closed until the next session. */

@@ -31,6 +31,8 @@ export class LinkPulse implements FrameHandler {
   #lapseCount = 0;
   /** When the last answer came, or the pulse was started. */
   #heardMs = 0;
+  /** When the present connection was opened. */
+  #openedMs = 0;
   #ended = (): void => {};
 
   constructor(link: LinkOut) {
@@ -48,6 +50,11 @@ export class LinkPulse implements FrameHandler {
     this.#wanted = false;
     this.#timer?.cancel();
     this.#channel?.close("the pulse stops");
+  }
+
+  /** Gives up a connection that may be half open, once it had as long to answer; the next one follows by itself. */
+  reconnectIfSilent(nowMs: number, silentMsMax: number): void {
+    if (nowMs - this.#openedMs > silentMsMax) this.#channel?.close("no heartbeat was answered");
   }
 
   leaseHolds(): boolean {
@@ -120,6 +127,7 @@ export class LinkPulse implements FrameHandler {
     this.#sent.clear();
     const ended = Promise.withResolvers<void>();
     this.#channel = channel;
+    this.#openedMs = this.#link.device.context.clock.monotonicMs();
     this.#ended = ended.resolve;
     channel.handle(this);
     this.#send(channel);

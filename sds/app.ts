@@ -208,13 +208,19 @@ async function stopCleanly(parts: StopParts): Promise<void> {
   agent.stopping = true;
   agent.wake();
   deletions.stop();
-  await data.stopSessions();
-  const clearing = Promise.all(devices.all.map((device) => device.clearIntents(0)));
-  await Promise.race([clearing, sleep(clock, times.stopMs)]);
+  // Neither a write that waits for a silent member nor a silent peer holds up the stop: what runs still ends with its role.
+  const within = async (work: Promise<unknown>): Promise<void> => {
+    const done = new AbortController();
+    const lateMs = Math.max(0, deadlineMs - clock.monotonicMs());
+    await Promise.race([work, sleep(clock, lateMs, done.signal)]);
+    done.abort();
+  };
+  await within(data.stopSessions());
+  await within(Promise.all(devices.all.map((device) => device.clearIntents(0))));
   // Peers that stop at the same time run their own rounds through us.
   await sleep(clock, Math.max(0, Math.min(STOP_QUIET_MS, deadlineMs - clock.monotonicMs())));
   await agent.stop();
-  for (const device of devices.all) await device.release(device.groups.values());
+  await within(Promise.all(devices.all.map((device) => device.release(device.groups.values()))));
   data.close();
   await Promise.all(devices.all.map((device) => device.stop()));
   await devices.close({ clean: true });

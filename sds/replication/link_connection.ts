@@ -106,7 +106,9 @@ export class LinkConnection implements FrameHandler {
     slot.sentMs = this.#link.device.context.clock.monotonicMs();
     this.#inFlight++;
     if (operation.kind === FRAME_KINDS.replicate) {
-      operation.withData((bytes, at) => this.#writeFrame(operation, { requestId: index, bytes, at }));
+      operation.withData((bytes, at) => {
+        if (!this.channel.closed) this.#writeFrame(operation, { requestId: index, bytes, at });
+      }, () => this.#freeSlot(index));
     } else {
       this.#writeFrame(operation, { requestId: index, bytes: undefined, at: 0 });
     }
@@ -193,10 +195,7 @@ export class LinkConnection implements FrameHandler {
     const operation = slot?.operation;
     const target = slot?.target;
     if (slot === undefined || operation === undefined || target === undefined) return;
-    slot.operation = undefined;
-    slot.target = undefined;
-    this.#inFlight--;
-    this.#free.push(requestId);
+    this.#freeSlot(requestId);
     // The operation may have ended and be in use for another request.
     if (operation.generation !== slot.generation) return;
     if (status === 0) operation.acknowledged(target);
@@ -208,6 +207,16 @@ export class LinkConnection implements FrameHandler {
     this.#copies.delete(requestId);
     if (status === 0) waiting?.resolve();
     else waiting?.reject(new StorageError("io_error", `Cannot copy a chunk: the joiner answers with status ${status}`));
+  }
+
+  #freeSlot(index: number): void {
+    const slot = this.#slots[index];
+    // None is left when the connection has ended.
+    if (slot === undefined) return;
+    slot.operation = undefined;
+    slot.target = undefined;
+    this.#inFlight--;
+    this.#free.push(index);
   }
 
   #addSlot(): number {

@@ -11,7 +11,7 @@ import type { PrimaryOperation } from "@/sds/replication/primary_operation.ts";
 export interface OperationOwner {
   /** False when nobody waits any more: an operation that has not started then ends without effect (3.6). */
   readonly alive: boolean;
-  /** Called once. `code` is undefined on success. */
+  /** Called once, also when nobody waits any more. `code` is undefined on success. */
   operationDone(operation: PrimaryOperation, code: ErrorCode | undefined): void;
 }
 

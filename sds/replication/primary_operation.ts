@@ -78,7 +78,8 @@ export class PrimaryOperation implements LockHolder {
 
   /** Begins: takes the lock, or waits for it. */
   start(): void {
-    if (this.role.stopped) return this.#finish("stale_epoch");
+    // An owner that is gone by the time a held write may start has perhaps sent it again, or lost its mapping (3.6).
+    if (this.role.stopped || !this.owner.alive) return this.#finish("stale_epoch");
     if (this.role.holdWrite(this)) return this.#keep();
     this.role.operations.add(this);
     if (this.group.device.locks.acquire(this)) this.#run();
@@ -86,7 +87,6 @@ export class PrimaryOperation implements LockHolder {
   }
 
   lockGranted(): void {
-    if (!this.owner.alive) this.#is.answered = true;
     if (this.role.stopped || !this.owner.alive) return this.#unlockAndFinish("stale_epoch");
     this.#run();
   }
@@ -140,8 +140,11 @@ export class PrimaryOperation implements LockHolder {
     return this.#is.started && !this.#is.ended && this.waiting.includes(target);
   }
 
-  /** The data for a frame, at hand or read back from this device; `send` is not called if that fails, since the device has. */
-  withData(send: (bytes: Uint8Array, at: number) => void): void {
+  /**
+   * The data for a frame, at hand or read back from this device. `ended` is called instead when the operation is over by then.
+   * Neither is if the data cannot be read: the frame stays unanswered, and the target is removed in time.
+   */
+  withData(send: (bytes: Uint8Array, at: number) => void, ended: () => void): void {
     if (this.kind !== FRAME_KINDS.replicate || this.data.present) return send(this.data.bytes, this.data.at);
     const { store, context } = this.group.device;
     const chunk = this.#chunk();
@@ -150,7 +153,8 @@ export class PrimaryOperation implements LockHolder {
     const read = { offsetBytes: this.offsetBytes, lengthBytes: this.lengthBytes, into: buffer, intoOffset: 0 };
     const { generation } = this;
     store.readBlocks(chunk, read, (error) => {
-      if (error === undefined && !this.#is.ended && this.generation === generation) send(buffer, 0);
+      if (this.#is.ended || this.generation !== generation) ended();
+      else if (error === undefined) send(buffer, 0);
       context.buffers.give(buffer);
     });
   }
@@ -168,6 +172,8 @@ export class PrimaryOperation implements LockHolder {
   }
 
   #run(): void {
+    // The role may have ended while the lock changed hands, when this operation neither held it nor waited.
+    if (this.role.stopped) return this.#unlockAndFinish("stale_epoch");
     this.#guard(() => {
       const chunk = this.#chunk();
       if (chunk === undefined && allocates(this) && !this.#is.locksChunk) return this.#lockChunk();

@@ -17,7 +17,7 @@ import type { Group } from "@/sds/replication/group.ts";
 export interface ReadOwner {
   /** False when nobody waits any more. */
   readonly alive: boolean;
-  /** Called once; on success the bytes asked for are `bytes` from `at` on, borrowed during the call. */
+  /** Called once, also when nobody waits any more; on success the bytes asked for are `bytes` from `at` on, borrowed during the call. */
   readDone(
     requestId: number,
     result: {
@@ -123,14 +123,12 @@ export class ReadOperation implements LockHolder {
     const answer = code ?? (primary?.mayServe() ? undefined : "not_ready");
     const buffer = this.#buffer;
     this.#buffer = undefined;
-    if (this.#owner.alive) {
-      this.#owner.readDone(this.#requestId, {
-        code: answer,
-        bytes: buffer ?? NO_BYTES,
-        at: this.#offsetBytes - this.firstBlock * BLOCK_BYTES,
-        lengthBytes: this.#lengthBytes,
-      });
-    }
+    this.#owner.readDone(this.#requestId, {
+      code: answer,
+      bytes: buffer ?? NO_BYTES,
+      at: this.#offsetBytes - this.firstBlock * BLOCK_BYTES,
+      lengthBytes: this.#lengthBytes,
+    });
     if (buffer !== undefined) device.context.buffers.give(buffer);
     device.locks.release(this);
     this.#group.endOperation();

@@ -19,8 +19,8 @@ const JOIN_TOKEN = "join-token-of-the-simulation";
 const SDS_COUNT = 3;
 /** Groups of the pool: few, so that each sees much. */
 const PG_COUNT = 8;
-/** Size of a volume. */
-export const VOLUME_BYTES = 16 * CHUNK_BYTES;
+/** Size of a volume: sparse, so that its chunks fall into many regions of write intents. */
+export const VOLUME_BYTES = 512 * CHUNK_BYTES;
 const GIB = 2 ** 30;
 /** True time in which the cluster must be up, in ms. */
 const SET_UP_MS_MAX = 60_000;
@@ -96,9 +96,9 @@ export class Cluster {
       return components.filter((component) => component.state === "up").length >= processCount;
     });
     const domain = await this.#create("/pd/create", { name: "pd" });
-    this.#poolId = await this.#create("/pool/create", { name: "pool", pd_id: domain, total_capacity_gb: 1 });
+    this.#poolId = await this.#create("/pool/create", { name: "pool", pd_id: domain, total_capacity_gb: 4 });
     for (const { name } of this.sdss) {
-      await this.#create("/sds/add", { name, total_capacity_gb: 0.25, devices: "blk0", protection_domain_id: domain });
+      await this.#create("/sds/add", { name, total_capacity_gb: 2, devices: "blk0", protection_domain_id: domain });
     }
     for (const sdc of this.sdcs) await this.#create("/sdc/add", { name: sdc.name });
     await this.#until("every device is registered", async () => {

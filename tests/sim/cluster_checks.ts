@@ -8,8 +8,9 @@ import { chunkKey } from "@/sds/device/chunk.ts";
 import type { Chunk, ChunkId } from "@/sds/device/chunk.ts";
 import type { Device } from "@/sds/device/device.ts";
 import type { DevicePg } from "@/sds/device/device_pg.ts";
+import type { ReplicaDevice } from "@/sds/replication/replica_device.ts";
 import { CHUNK_BYTES } from "@/shared/constants.ts";
-import type { DeviceId, PgId } from "@/shared/ids.ts";
+import { type DeviceId, type PgId, sameIncarnation } from "@/shared/ids.ts";
 import type { Cluster } from "@/tests/sim/cluster.ts";
 
 /** Chunks listed at a time. */
@@ -46,6 +47,25 @@ export class ServingWatch {
       }
     }
   }
+}
+
+/** Why groups are not as they should be when nothing goes wrong (I24): members that run, all of them, and a primary that serves. */
+export function incompleteGroups(cluster: Cluster): string[] {
+  const devices = new Map<DeviceId, ReplicaDevice>(
+    cluster.sdss.flatMap((sds) => sds.devices).map((device) => [device.deviceId, device]),
+  );
+  return pgsOfPool(cluster.mdm.context.db, cluster.poolId).flatMap(({ pgId, epoch, members, copies }) => {
+    const [primary] = members;
+    const name = `group ${pgId} (epoch ${epoch}, members ${members.map(({ deviceId }) => deviceId)})`;
+    const running = members.filter(({ deviceId, incarnation }) => {
+      const device = devices.get(deviceId);
+      return device !== undefined && sameIncarnation(device.incarnation, incarnation);
+    });
+    if (members.length < copies) return [`${name} lacks a copy`];
+    if (running.length < members.length) return [`${name} lists a start of a process that is over`];
+    const serves = devices.get(primary!.deviceId)!.groups.get(pgId)?.primary?.mayServe() ?? false;
+    return serves ? [] : [`${name} is not served`];
+  });
 }
 
 /** Compares the chunks of every group on all its members, and their content byte by byte (I14). */
@@ -93,9 +113,8 @@ async function differences(a: Copy, b: Copy): Promise<string[]> {
     }
     const [left, right] = [await contentOf(a, key), await contentOf(b, key)];
     if (typeof left === "string" || typeof right === "string") {
-      problems.push(
-        `C5: ${names}: chunk ${id.chunkIndex} of node ${id.nodeId} cannot be read: ${left} ${right}`.slice(0, 300),
-      );
+      const reasons = [left, right].map((side) => typeof side === "string" ? side : "is read");
+      problems.push(`C5: ${names}: chunk ${id.chunkIndex} of node ${id.nodeId}: ${reasons.join(" and ")}`);
     } else if (Buffer.compare(left, right) !== 0) {
       const at = left.findIndex((byte, index) => byte !== right[index]);
       problems.push(`I14: ${names}: chunk ${id.chunkIndex} of node ${id.nodeId} differs from byte ${at} on`);
@@ -125,7 +144,7 @@ function contentOf({ device, pg }: Copy, key: number): Promise<Uint8Array | stri
   const into = new Uint8Array(CHUNK_BYTES);
   return new Promise((resolve) => {
     device.readBlocks(chunk, { offsetBytes: 0, lengthBytes: CHUNK_BYTES, into, intoOffset: 0 }, (error) => {
-      resolve(error ?? into);
+      resolve(error === undefined ? into : `${error}${chunk.unverified ? " (unverified)" : ""}`);
     });
   });
 }

@@ -20,6 +20,8 @@ export type Fault =
   & (
     /** The processes are killed, `hostDown`: with their hosts; they start again when it is over. */
     | { readonly kind: "kill"; readonly names: readonly string[]; readonly hostDown: boolean }
+    /** SDSs stop cleanly, or are killed while they do when it is over; they start again then. */
+    | { readonly kind: "stop"; readonly names: readonly string[] }
     /** The process is killed and started, again and again. */
     | { readonly kind: "kill_again"; readonly name: string; readonly everyMs: number }
     /** An SDS is killed within one of its next disk operations, of which a part may be done. */
@@ -38,6 +40,8 @@ const KIND_WEIGHTS = {
   kill_sds: 26,
   kill_sds_again: 6,
   kill_in_disk: 12,
+  stop_sds: 10,
+  stop_all_sds: 4,
   kill_mdm: 8,
   kill_sdc: 8,
   kill_all_sds: 5,
@@ -78,6 +82,10 @@ function nextFault(random: SeededRandom, options: { readonly cast: Cast; fromMs:
   switch (kind) {
     case "kill_sds":
       return kill([random.pick(cast.sdss)]);
+    case "stop_sds":
+      return { kind: "stop", names: [random.pick(cast.sdss)], atMs, lastsMs: random.between(100, 14_000) };
+    case "stop_all_sds":
+      return { kind: "stop", names: cast.sdss, atMs, lastsMs: random.between(2_000, 14_000) };
     case "kill_sds_again": {
       // Down and up and down: joins are cut short.
       const name = random.pick(cast.sdss);
@@ -149,6 +157,8 @@ export interface FaultHands {
   process(name: string): SimProcess;
   /** Kills and tells those who must know. */
   kill(name: string, options: { readonly hostDown: boolean }): void;
+  /** Makes the SDS stop by itself. */
+  stop(name: string): void;
   /** Makes the SDS die within one of its next disk operations. */
   killInDisk(name: string): void;
   /** The disk operation has not come: it may do no harm any more. */
@@ -178,6 +188,9 @@ function begin(fault: Fault, hands: FaultHands): void {
   switch (fault.kind) {
     case "kill":
       for (const name of fault.names) hands.kill(name, fault);
+      return;
+    case "stop":
+      for (const name of fault.names) hands.stop(name);
       return;
     case "kill_in_disk":
       return hands.killInDisk(fault.name);
@@ -221,6 +234,12 @@ function end(fault: Fault, hands: FaultHands): void {
   switch (fault.kind) {
     case "kill":
       for (const name of fault.names) if (!hands.process(name).running) hands.restart(name);
+      return;
+    case "stop":
+      for (const name of fault.names) {
+        hands.kill(name, { hostDown: false });
+        hands.restart(name);
+      }
       return;
     case "kill_in_disk":
       hands.spareDisk(fault.name);

@@ -77,6 +77,10 @@ export class SimProcess {
     return this.#gate !== undefined && !this.#gate.dead;
   }
 
+  get startCount(): number {
+    return this.#startCount;
+  }
+
   get paused(): boolean {
     return this.#gate?.paused ?? false;
   }

@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { DatabaseSync } from "node:sqlite";
 import { type Sds, startSds } from "@/sds/app.ts";
 import type { DeviceLimits } from "@/sds/device/limits.ts";
 import type { ReplicaDevice } from "@/sds/replication/replica_device.ts";
@@ -28,7 +27,8 @@ const DISK_MS = { min: 0.1, max: 3, slowChance: 0.02, slow: 150 } as const;
 export class SdsHost {
   readonly process: SimProcess;
   readonly #options: { readonly mdmUrl: string; readonly joinToken: string };
-  readonly #database = new DatabaseSync(":memory:");
+  /** Holds `sds_local.db`. */
+  readonly #localDisk = new MemoryDisk();
   readonly #disks = new Map<string, MemoryDisk>();
   readonly #random: SeededRandom;
   #clock: Clock | undefined;
@@ -58,7 +58,7 @@ export class SdsHost {
   }
 
   start(): void {
-    for (const disk of this.#disks.values()) disk.crash();
+    this.#endDisks();
     const { clock, random, transport, http, serveHttp } = this.process.start();
     this.#clock = clock;
     const { mdmUrl, joinToken } = this.#options;
@@ -79,7 +79,7 @@ export class SdsHost {
       transport,
       httpSend: http,
       log: logger("sim", this.name),
-      database: this.#database,
+      database: this.#localDisk.openDatabase("sds_local.db"),
       limits: { ...LIMITS, coldReadMs: this.#random.chance(COLD_CHANCE) ? 0 : Infinity },
       dataListener: transport.listen({ hostname: this.name, port: PORTS.dataPort }),
       diskOf: (name) => this.#disk(name),
@@ -92,13 +92,14 @@ export class SdsHost {
   /** The process ends between two of its steps; what it wrote stays in the page cache. */
   crash(options: { readonly hostDown: boolean }): void {
     this.process.crash(options);
-    for (const disk of this.#disks.values()) disk.crash();
+    this.#endDisks();
   }
 
-  /** SIGTERM: the process stops cleanly and is gone. */
+  /** SIGTERM: the process stops cleanly and is gone, unless it is killed while it stops. */
   async stop(): Promise<void> {
+    const { startCount } = this.process;
     await this.#sds?.stop();
-    this.process.crash();
+    if (this.process.startCount === startCount) this.crash({ hostDown: false });
   }
 
   /** The process ends within one of the next disk operations, of which a part may be done. */
@@ -117,8 +118,10 @@ export class SdsHost {
   /** At the end of a run. */
   close(): void {
     this.crash({ hostDown: false });
-    // A process that stopped cleanly has closed it.
-    if (this.#database.isOpen) this.#database.close();
+  }
+
+  #endDisks(): void {
+    for (const disk of [this.#localDisk, ...this.#disks.values()]) disk.crash();
   }
 
   #disk(name: string): MemoryDisk {

@@ -5,7 +5,7 @@
  * @module
  */
 import type { BlockDevice, BlockOperation } from "@/sdc/block_device.ts";
-import { BLOCK_BYTES, CHUNK_BYTES } from "@/shared/constants.ts";
+import { BLOCK_BYTES, CHUNK_BYTES, FRAGMENT_BYTES_MAX } from "@/shared/constants.ts";
 import type { ErrorCode } from "@/shared/errors.ts";
 import type { EventLog } from "@/tests/sim/event_log.ts";
 import type { OpenRequest, Oracle, OracleRequest } from "@/tests/sim/oracle.ts";
@@ -62,6 +62,8 @@ export class Workload {
   readonly #options: WorkloadOptions;
   readonly #running = new Set<Running>();
   readonly #hotOffsets: number[];
+  /** By number of the fragment within the volume. */
+  readonly #changedPieces = new Set<number>();
   #sentCount = 0;
   #answeredCount = 0;
   /** Requests that were answered with an error, which the design does not allow while its SDC lives. */
@@ -104,11 +106,11 @@ export class Workload {
     this.#running.clear();
   }
 
-  /** Reads the whole of the places that were used, piece by piece; the oracle compares. Resolves when done. */
+  /** Reads all that was ever changed, piece by piece; the oracle compares. Resolves when done. */
   async readEverything(): Promise<void> {
-    const pieceBytes = 16 * BLOCK_BYTES;
-    for (let offsetBytes = 0; offsetBytes < this.#options.sizeBytes; offsetBytes += pieceBytes) {
-      const lengthBytes = Math.min(pieceBytes, this.#options.sizeBytes - offsetBytes);
+    for (const piece of [...this.#changedPieces].sort((a, b) => a - b)) {
+      const offsetBytes = piece * FRAGMENT_BYTES_MAX;
+      const lengthBytes = Math.min(FRAGMENT_BYTES_MAX, this.#options.sizeBytes - offsetBytes);
       await new Promise<void>((resolve) => {
         this.#submit({ operation: "read", offsetBytes, lengthBytes, forceUnitAccess: false, noHole: false }, resolve);
       });
@@ -179,6 +181,7 @@ export class Workload {
     const data = new Uint8Array(wanted.operation === "read" || wanted.operation === "write" ? wanted.lengthBytes : 0);
     if (wanted.operation === "write") fillStamped(data, { ...place, writer: number });
     const kind = oracleKind(wanted.operation);
+    if (kind !== undefined && kind !== "read") this.#noteChange(wanted);
     const open = kind && oracle.begin({ ...place, kind, client, number });
     const name = `${client} ${wanted.operation} ${number} at ${wanted.offsetBytes}+${wanted.lengthBytes}`;
     const running: Running = { device, open, name };
@@ -196,6 +199,13 @@ export class Workload {
         onDone();
       },
     });
+  }
+
+  #noteChange({ offsetBytes, lengthBytes }: ByteRange): void {
+    const last = Math.floor((offsetBytes + lengthBytes - 1) / FRAGMENT_BYTES_MAX);
+    for (let piece = Math.floor(offsetBytes / FRAGMENT_BYTES_MAX); piece <= last; piece++) {
+      this.#changedPieces.add(piece);
+    }
   }
 
   #answered(running: Running, answer: { readonly error: ErrorCode | undefined; readonly data: Uint8Array }): void {

@@ -104,6 +104,7 @@ Deno.test("faultPlan() gives equal plans for equal seeds, and all its kinds over
     "kill_in_disk",
     "pause",
     "reset",
+    "stop",
     "wall_jump",
   ]);
 });

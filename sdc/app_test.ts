@@ -163,6 +163,17 @@ Deno.test("createSdc() follows the list of mappings: notices, growth, modes, the
     await clock.advance(10_100);
     assertEquals([fixture.sdc!.volumes.open("demo") === device, device.sizeBytes], [true, cluster.sizeBytes]);
   });
+  await t.step("a notice of growth is answered when the new size is served", async () => {
+    const device = fixture.sdc!.volumes.open("demo")!;
+    cluster.sizeBytes *= 2;
+    mdm.mappings = [{ ...mapping!, sizeBytes: cluster.sizeBytes }];
+    let servedBytes = 0;
+    const answered = fixture.control("/control/volume_mapped", { ...notice, size_bytes: cluster.sizeBytes })
+      .then((answer) => (servedBytes = device.sizeBytes, answer.json()));
+    await clock.advance(200);
+    assertEquals(await answered, { status: "updated", volume_id: 7 });
+    assertEquals(servedBytes, cluster.sizeBytes);
+  });
   await t.step("read-only refuses writes", async () => {
     mdm.mappings = [{ ...mapping!, accessMode: "readOnly", mappingGeneration: 2 }];
     await clock.advance(10_100);

@@ -17,6 +17,9 @@ import type { ComponentId, VolumeId } from "@/shared/ids.ts";
 /** A notice is answered within this time, in ms, also while the MDM is slow to answer what the SDC asks. */
 export const NOTICE_WAIT_MS = 1_000;
 
+/** Time between two looks for the new size of a volume, in ms. */
+const SIZE_POLL_MS = 5;
+
 const mappedSchema = z.object({
   volume_id: idSchema<VolumeId>(),
   volume_name: z.string().min(1),
@@ -44,7 +47,10 @@ export function controlRoutes(parts: ControlRouteParts): Hono {
   routes.post("/volume_mapped", async (c) => {
     const { volume_id } = await parseBody(c, mappedSchema);
     const wasMapped = volumes.openById(volume_id) !== undefined;
-    await refreshed(parts);
+    await withinNotice(parts.clock, async (given) => {
+      await parts.refresh();
+      await sizeFollowed(parts, { volumeId: volume_id, given });
+    });
     return c.json({ status: wasMapped ? "updated" : "mapped", volume_id });
   });
   routes.post("/volume_unmapped", async (c) => {
@@ -89,8 +95,25 @@ export function mappingRows(volumes: MappedVolumes, clock: Clock) {
   });
 }
 
-async function refreshed({ refresh, clock }: ControlRouteParts): Promise<void> {
+function refreshed({ refresh, clock }: ControlRouteParts): Promise<void> {
+  return withinNotice(clock, refresh);
+}
+
+/** Does `work`, or leaves it when the time of a notice is over; its signal is aborted then. */
+async function withinNotice(clock: Clock, work: (given: AbortSignal) => Promise<void>): Promise<void> {
   const done = new AbortController();
-  await Promise.race([refresh(), sleep(clock, NOTICE_WAIT_MS, done.signal)]);
+  await Promise.race([work(done.signal), sleep(clock, NOTICE_WAIT_MS, done.signal)]);
   done.abort();
+}
+
+/** Waits until a volume that grew is served in its new size, which comes with its next token: who connects next sees it. */
+async function sizeFollowed(
+  { volumes, clock }: ControlRouteParts,
+  { volumeId, given }: { volumeId: VolumeId; given: AbortSignal },
+): Promise<void> {
+  while (!given.aborted) {
+    const guard = volumes.all().find(({ guard }) => guard.mapping.volumeId === volumeId)?.guard;
+    if (guard === undefined || guard.sizeBytes >= guard.mapping.sizeBytes) return;
+    await sleep(clock, SIZE_POLL_MS, given);
+  }
 }

@@ -64,7 +64,7 @@ export class JoiningCopy {
     group.rowChanged = true;
     await group.idle();
     joining.#requireCurrent();
-    if (request.mode === "full") await joining.#discard();
+    if (request.mode === "full") await joining.#counted(() => joining.#discard());
     await store.commitFull();
     joining.#requireCurrent();
     return { kind: "join_begun", resyncHex: store.resyncBitmap(group.storage).toHex() };
@@ -74,7 +74,7 @@ export class JoiningCopy {
   async handle(request: JoinRequest): Promise<object> {
     switch (request.kind) {
       case "join_region":
-        await this.#keepOnly(request.region, request.chunks);
+        await this.#counted(() => this.#keepOnly(request.region, request.chunks));
         return { kind: "done" };
       case "join_sync":
         await this.group.device.store.sync();
@@ -88,6 +88,16 @@ export class JoiningCopy {
         return { kind: "done" };
       default:
         throw new StorageError("bad_request", `Cannot take ${request.kind}: the join has begun`);
+    }
+  }
+
+  /** Runs deletions as an operation of the group, so that a newer join begins after the last of them. */
+  async #counted(work: () => Promise<void>): Promise<void> {
+    this.group.beginOperation();
+    try {
+      await work();
+    } finally {
+      this.group.endOperation();
     }
   }
 
@@ -123,7 +133,8 @@ export class JoiningCopy {
     try {
       await device.intent(this.group, piece.id.region);
       const key = chunkKey(piece.id.nodeId, piece.id.chunkIndex);
-      if (piece.runs.length === 0 && store.chunk(pg!, key) === undefined) return;
+      // A chunk of which nothing is written is made all the same, with its last piece: both copies hold the same keys.
+      if (piece.runs.length === 0 && !piece.last && store.chunk(pg!, key) === undefined) return;
       this.#write(await device.ensureChunk(this.group, piece.id), piece);
       await this.#verify(store.chunk(pg!, key)!, piece);
       if (piece.last) store.markVerified(store.chunk(pg!, key)!);
@@ -185,9 +196,11 @@ export class JoiningCopy {
     const { device, storage: pg } = this.group;
     await device.store.setAllIntents(pg!);
     while (pg!.chunkCount > 0) {
-      for (const id of device.store.listPgChunks(pg!, { afterKey: -1, limit: DISCARD_BATCH })) await this.#delete(id);
+      for (const id of device.store.listPgChunks(pg!, { afterKey: -1, limit: DISCARD_BATCH })) {
+        await this.#delete(id);
+        this.#requireCurrent();
+      }
       await device.committed();
-      this.#requireCurrent();
     }
   }
 

@@ -48,6 +48,7 @@ export class JoinOut {
   bytesCopied = 0;
   #target: Target | undefined;
   #plan: JoinPlan<JoinChunk> | undefined;
+  #bumpAsked = false;
   readonly #joinSession: number;
   readonly #abort = new AbortController();
 
@@ -127,14 +128,16 @@ export class JoinOut {
 
   /** The joiner's session is gone, and with it what it knew of this join. */
   linkLost(reason: string): void {
-    if (!this.addMemberOutstanding) this.abandon(`the link to the joiner broke: ${reason}`);
+    this.memberSilent(`the link to the joiner broke: ${reason}`);
   }
 
-  /** The joiner does not answer a write: give up on it, through the MDM if it may be a member already. */
+  /** The joiner does not answer: give up on it, through the MDM if it may be a member already. */
   memberSilent(reason: string): void {
     if (!this.addMemberOutstanding) return this.abandon(reason);
+    if (this.#bumpAsked) return;
+    this.#bumpAsked = true;
     const { pgId, device } = this.group;
-    device.changes.ask({ kind: "bump", pgId, epoch: this.role.config.epoch });
+    device.changes.ask({ kind: "bump", pgId, epoch: this.role.config.epoch }).then(() => this.#bumpAsked = false);
   }
 
   #fail(message: string): void {
@@ -162,7 +165,8 @@ export class JoinOut {
 
   /** After an await: the join may be over. @throws {StorageError} to leave the run. */
   #requireRunning(): void {
-    if (this.state !== "running") throw new StorageError("conflict", this.message || "the join is over");
+    // Not `conflict`, which is the joiner's word for copies that differ.
+    if (this.state !== "running") throw new StorageError("unavailable", this.message || "the join is over");
   }
 
   async #copyAll(): Promise<void> {
@@ -249,6 +253,8 @@ export class JoinOut {
           into: buffer,
           intoOffset: 0,
         });
+        // A join that is over sends nothing more, so that no copy of it arrives after the begin of the next one (9, row 10).
+        this.#requireRunning();
         if (connection === undefined) throw new StorageError("unavailable", "the link to the joiner is down");
         const last = offsetBytes + FRAGMENT_BYTES_MAX === CHUNK_BYTES;
         const flags = (offsetBytes === 0 ? FRAME_FLAGS.first : 0) | (last ? FRAME_FLAGS.last : 0);

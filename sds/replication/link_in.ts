@@ -37,8 +37,9 @@ export class LinkIn {
     const notCovered: PgId[] = [];
     for (const group of this.device.groups.values()) {
       const primary = group.config?.members[0];
-      const led = primary !== undefined && primary.deviceId === this.fromDeviceId;
-      if (led && !isCovered(group)) notCovered.push(group.pgId);
+      // Before its first configuration a restarted member does not know who leads: it covers nobody.
+      const mayBeLed = primary === undefined || primary.deviceId === this.fromDeviceId;
+      if (mayBeLed && !isCovered(group)) notCovered.push(group.pgId);
     }
     return notCovered;
   }
@@ -66,6 +67,7 @@ export class LinkSession implements FrameHandler {
   number = 0;
   /** True until a newer session came or the connection ended: frames are taken. */
   accepting = true;
+  #olderEnded: Promise<void> | undefined;
   #runningCount = 0;
   #idleWaiters: (() => void)[] = [];
   #acks: number[] = [];
@@ -92,6 +94,12 @@ export class LinkSession implements FrameHandler {
   idle(): Promise<void> {
     if (this.#runningCount === 0) return Promise.resolve();
     return new Promise((resolve) => this.#idleWaiters.push(resolve));
+  }
+
+  /** Resolves when nothing of this session runs, nor of those before it: it may have been replaced while it waited itself. */
+  async drained(): Promise<void> {
+    await this.#olderEnded;
+    await this.idle();
   }
 
   /** No frame of this session starts an operation any more. */
@@ -226,7 +234,8 @@ export class LinkSession implements FrameHandler {
     this.number = request.linkSession;
     this.#link.session = this;
     older?.retire("a newer session of the pair opened");
-    await older?.idle();
+    this.#olderEnded = older?.drained();
+    await this.#olderEnded;
   }
 
   async #open(configs: (LinkRequest & { kind: "open_pgs" })["configs"]) {
@@ -296,7 +305,9 @@ export class LinkSession implements FrameHandler {
     const group = this.device.groupFor(request.pgId);
     if (request.kind === "join_begin") return await JoiningCopy.begin(this, { group, request });
     const joining = group.joining;
-    if (joining === undefined || joining.session !== this || joining.epoch !== request.epoch) {
+    const isCurrent = joining?.session === this && joining.epoch === request.epoch &&
+      joining.joinSession === request.joinSession;
+    if (joining === undefined || !isCurrent) {
       throw new StorageError("stale_session", `Cannot take ${request.kind}: group ${request.pgId} is not joining here`);
     }
     return await joining.handle(request);

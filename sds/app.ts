@@ -215,10 +215,13 @@ async function stopCleanly(parts: StopParts): Promise<void> {
     await Promise.race([work, sleep(clock, lateMs, done.signal)]);
     done.abort();
   };
+  const quiet = () => sleep(clock, Math.max(0, Math.min(STOP_QUIET_MS, deadlineMs - clock.monotonicMs())));
   await within(data.stopSessions());
+  // Peers that stop at the same time settle too, then everybody's round finds nothing dirty, then they run theirs through us.
+  await within(Promise.all(devices.all.map((device) => device.store.settle())));
+  await quiet();
   await within(Promise.all(devices.all.map((device) => device.clearIntents(0))));
-  // Peers that stop at the same time run their own rounds through us.
-  await sleep(clock, Math.max(0, Math.min(STOP_QUIET_MS, deadlineMs - clock.monotonicMs())));
+  await quiet();
   await agent.stop();
   await within(Promise.all(devices.all.map((device) => device.release(device.groups.values()))));
   data.close();

@@ -206,11 +206,6 @@ export class Device {
     this.#parts.catalogue.afterCommit(callback);
   }
 
-  /** Commits the rows changed in this turn now instead of at its end. */
-  commit(): void {
-    this.#parts.catalogue.commit();
-  }
-
   /** Commits, and resolves when all rows are on stable storage; callers share syncs. @throws {StorageError} device_failed */
   async commitFull(): Promise<void> {
     this.#parts.catalogue.commit();
@@ -233,11 +228,6 @@ export class Device {
   /** Calls back when `createChunk` may be tried again, or with `pool_full` or `device_failed`. */
   whenSlotReady(callback: SlotCallback): void {
     this.#slots.whenReady(callback);
-  }
-
-  /** True if no chunk can be stored until something is deleted. */
-  get isFull(): boolean {
-    return this.#slots.isFull;
   }
 
   /** Deletes a chunk; its slot is zeroed in the background, after the deletion is durable and nobody has the chunk pinned. */
@@ -341,6 +331,13 @@ export class Device {
   /** Resolves when all that was done before the call is on stable storage; callers share syncs. @throws {StorageError} device_failed */
   sync(): Promise<void> {
     return this.#sync.sync();
+  }
+
+  /** Syncs, then clears `dirty` where no write ran since the call: before a clean stop. @throws {StorageError} device_failed */
+  async settle(): Promise<void> {
+    const round = this.#parts.intents.forceRound();
+    await this.sync();
+    this.#parts.intents.clearDirtyBefore(this.#pgs.values(), round);
   }
 
   /**

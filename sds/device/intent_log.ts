@@ -126,6 +126,16 @@ export class IntentLog {
     for (const pg of pgs) this.#clearDirty(pg, this.#round - 2);
   }
 
+  /** Begins a round that is not due yet, and gives its number: what a later sync covers began before it. */
+  forceRound(): number {
+    return ++this.#round;
+  }
+
+  /** Clears `dirty` where no write was since round `number` began: after a sync that began after it. */
+  clearDirtyBefore(pgs: Iterable<DevicePg>, number: number): void {
+    for (const pg of pgs) this.#clearDirty(pg, number - 1);
+  }
+
   /** Clears `dirty` wherever no write runs: only after a sync with all writes ended before it. */
   clearAllDirty(pgs: Iterable<DevicePg>): void {
     for (const pg of pgs) this.#clearDirty(pg, this.#round);

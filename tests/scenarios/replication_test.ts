@@ -280,7 +280,7 @@ Deno.test("scenario: a device that stays away is replaced by another, which gets
   });
 });
 
-Deno.test("scenario: a clean stop leaves no region dirty, and none to resync but those written shortly before", async () => {
+Deno.test("scenario: a clean stop leaves no region dirty and none to resync, also of what was just written", async () => {
   await withSds({}, async (fixture) => {
     const { sdc, sdss } = fixture;
     for (let chunkIndex = 0; chunkIndex < 8; chunkIndex++) await sdc.write(at(0, chunkIndex), filled(1, BLOCK));
@@ -300,6 +300,7 @@ Deno.test("scenario: a clean stop leaves no region dirty, and none to resync but
     await fixture.sdc.write(START, filled(1, BLOCK));
     await Promise.all(fixture.sdss.map((sds) => sds.stop()));
     assertEquals(groups.map((pg) => countBits(pg.intents.dirty)), groups.map(() => 0));
+    assertEquals(groups.map((pg) => countBits(pg.intents.resync)), groups.map(() => 0));
   });
 });
 

@@ -129,14 +129,14 @@ export class LinkOut {
     else if (silentMs > replicationTimeoutMs) reason = `a write is unanswered for ${Math.round(silentMs)} ms`;
     else if (pulseMs > replicationTimeoutMs) reason = `no heartbeat was answered for ${Math.round(pulseMs)} ms`;
     if (reason === undefined) return;
+    // What waits for an answer must not wait for ever: a flush, or a join's copy, which holds a chunk's lock.
+    if (Math.max(silentMs, pulseMs) > replicationTimeoutMs) this.#connection?.close("the member does not answer");
+    if (pulseMs > replicationTimeoutMs) this.#pulse.reconnectIfSilent(nowMs, replicationTimeoutMs);
     const asked = [...this.#targets].filter((target) => target.group.primary?.removeMember(target, reason));
     if (asked.length > 0) {
       this.device.context.log.warn("Asking to remove device {deviceId} from {count} groups: {reason}", {
         deviceId: this.remoteDeviceId,
         count: asked.length,
-    // What waits for an answer must not wait for ever: a flush, or a join's copy, which holds a chunk's lock.
-    if (Math.max(silentMs, pulseMs) > replicationTimeoutMs) this.#connection?.close("the member does not answer");
-    if (pulseMs > replicationTimeoutMs) this.#pulse.reconnectIfSilent(nowMs, replicationTimeoutMs);
         reason,
       });
     }

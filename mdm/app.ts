@@ -18,6 +18,7 @@ import { discoveryRoutes } from "@/mdm/routes/discovery.ts";
 import { domainRoutes, faultSetRoutes } from "@/mdm/routes/domains.ts";
 import { clusterMetricsRoutes, healthRoutes, healthSummary } from "@/mdm/routes/health.ts";
 import { internalRoutes } from "@/mdm/routes/internal.ts";
+import { ioRoutes, tokenRoutes, volumeIoRoutes } from "@/mdm/routes/io.ts";
 import { nativeRoutes } from "@/mdm/routes/native.ts";
 import { poolRoutes } from "@/mdm/routes/pools.ts";
 import { sdcRoutes } from "@/mdm/routes/sdc.ts";
@@ -110,6 +111,9 @@ function appOf(context: MdmContext, log: Logger): Hono {
   operator.route("/sds", sdsRoutes(context));
   operator.route("/sdc", sdcRoutes(context));
   operator.route("/vol", volumeRoutes(context));
+  operator.route("/vol", volumeIoRoutes(context));
+  operator.route("/io", ioRoutes(context));
+  operator.route("/token", tokenRoutes(context));
   operator.route("/cluster", clusterRoutes(context));
   operator.route("/metrics", clusterMetricsRoutes(context));
   operator.route("/api/v1", nativeRoutes(context));

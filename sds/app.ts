@@ -21,6 +21,7 @@ import { PeerDirectory, type SdsContext, SdsKeys } from "@/sds/context.ts";
 import { MdmTime } from "@/sds/core/mdm_time.ts";
 import { MappingTable } from "@/sds/data/handles.ts";
 import { DataServer } from "@/sds/data/server.ts";
+import { TokenUses } from "@/sds/data/token_uses.ts";
 import type { DeviceLimits } from "@/sds/device/limits.ts";
 import { DeviceSet } from "@/sds/device_set.ts";
 import { IoTotals } from "@/sds/io_totals.ts";
@@ -94,11 +95,13 @@ export function startSds(parts: SdsParts): Sds {
   });
   const deletions = new NodeDeletions({ context, devices });
   const totals = new IoTotals();
+  const tokenUses = new TokenUses();
   const data = new DataServer({
     context,
     listener: parts.dataListener,
     mappings,
     totals,
+    tokenUses,
     devices: () => devices.all,
     tokenJudged: (verdict) => local.note({ ...verdict, atMs: parts.clock.wallMs() }),
   });
@@ -108,6 +111,7 @@ export function startSds(parts: SdsParts): Sds {
     devices,
     mappings,
     deletions,
+    tokenUses,
     ioCounts: (): IoCounts[] => totals.counts(),
     mappingsChanged: () => data.dropRevoked(),
     registered: () => {},

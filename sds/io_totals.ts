@@ -22,6 +22,11 @@ export class IoTotals {
     if (this.#open.delete(handle)) addTo(this.#closed, handle);
   }
 
+  /** Counts what was done without a handle. */
+  add(counts: IoCounts): void {
+    addCounts(this.#closed, counts);
+  }
+
   /** One entry per volume and SDC. */
   counts(): IoCounts[] {
     const sums = new Map([...this.#closed].map(([key, counts]) => [key, { ...counts }]));
@@ -43,11 +48,17 @@ export class IoTotals {
 
 function addTo(sums: Map<string, IoCounts>, handle: VolumeHandle): void {
   const { volumeId, sdcId } = handle.token;
+  const { reads, writes, readBytes, writtenBytes } = handle;
+  addCounts(sums, { volumeId, sdcId, reads, writes, readBytes, writtenBytes });
+}
+
+function addCounts(sums: Map<string, IoCounts>, counts: IoCounts): void {
+  const { volumeId, sdcId } = counts;
   const key = `${volumeId}/${sdcId}`;
   const sum = sums.get(key) ?? { volumeId, sdcId, reads: 0, writes: 0, readBytes: 0, writtenBytes: 0 };
-  sum.reads += handle.reads;
-  sum.writes += handle.writes;
-  sum.readBytes += handle.readBytes;
-  sum.writtenBytes += handle.writtenBytes;
+  sum.reads += counts.reads;
+  sum.writes += counts.writes;
+  sum.readBytes += counts.readBytes;
+  sum.writtenBytes += counts.writtenBytes;
   sums.set(key, sum);
 }

@@ -22,6 +22,7 @@ import { StorageError } from "@/shared/errors.ts";
 import type { NodeClient } from "@/shared/node_client.ts";
 import type { SdsContext } from "@/sds/context.ts";
 import type { MappingTable } from "@/sds/data/handles.ts";
+import type { TokenUses } from "@/sds/data/token_uses.ts";
 import type { DeviceSet } from "@/sds/device_set.ts";
 import type { NodeDeletions } from "@/sds/node_deletions.ts";
 import { NodeUsageReport } from "@/sds/node_usage.ts";
@@ -36,6 +37,7 @@ export interface MdmAgentOptions {
   readonly devices: DeviceSet;
   readonly mappings: MappingTable;
   readonly deletions: NodeDeletions;
+  readonly tokenUses: TokenUses;
   /** Totals per volume and SDC since the process started. */
   ioCounts(): IoCounts[];
   /** Token keys or mapping generations changed: handles that are no longer valid are dropped. */
@@ -178,11 +180,12 @@ export class MdmAgent {
   }
 
   async #beat(): Promise<void> {
-    const { context, devices, mappings, deletions } = this.#options;
+    const { context, devices, mappings, deletions, tokenUses } = this.#options;
     const joins = devices.all.flatMap((device) => device.joins.reports());
     const reports = devices.all.map((device) => device.heartbeat({ allRows: this.#allRows }));
     const deletedNodes = deletions.finished();
     const told = this.#usage.next();
+    const consumedTokens = tokenUses.nextUses();
     const call: SdsHeartbeatMessage = {
       sequence: ++this.#sequence,
       configVersion: this.#configVersion,
@@ -193,10 +196,12 @@ export class MdmAgent {
       io: this.#options.ioCounts(),
       deletedNodes,
       ...(told !== undefined && { nodeUsage: told.usage }),
+      ...(consumedTokens.length > 0 && { consumedTokens }),
     };
     const sentMs = context.clock.monotonicMs();
     const answer = await this.#post("/internal/v1/sds/heartbeat", call, sdsHeartbeatAnswerSchema);
     this.#observe(sentMs, answer);
+    tokenUses.heard(context.mdmTime, answer.revokedTokens ?? []);
     if (!answer.registered) {
       this.#isRegistered = false;
       this.wake();
@@ -208,6 +213,7 @@ export class MdmAgent {
       device.joins.reportsTaken(joins);
     });
     deletions.taken(deletedNodes);
+    tokenUses.usesTaken(consumedTokens);
     this.#usage.taken(told);
     context.keys.setTokenKeys(answer.tokenKeys);
     if (answer.mappingVersion > mappings.version) {

@@ -47,6 +47,10 @@ const CATALOG = {
   unsupported: { wire: 26, http: 501, nbd: "ENOTSUP", retry: "never" },
   /** The primary lost its role with the write under way: it may or may not have happened. Resend with the same opId. */
   outcome_unknown: { wire: 27, http: 503, nbd: "EIO", retry: "after_new_map" },
+  /** A single-use token that an operator took back. */
+  token_revoked: { wire: 28, http: 403, nbd: "EPERM", retry: "never" },
+  /** A single-use token for another SDS, device, or start of a device. */
+  token_target: { wire: 29, http: 403, nbd: "EPERM", retry: "after_new_token" },
   // Control plane.
   not_found: { wire: 40, http: 404, nbd: "EINVAL", retry: "never" },
   conflict: { wire: 41, http: 409, nbd: "EINVAL", retry: "never" },

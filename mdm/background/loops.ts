@@ -6,12 +6,13 @@
  * | --- | --- | --- |
  * | groups | `loopMs`, and soon after a registration or a change | drops `fresh` marks, activates groups whose members all stopped, plans joins |
  * | health | 1 s | records changes of state of processes and pools |
- * | housekeeping | 2 s | persists MDM time ahead, rotates token keys, forgets mappings whose tokens have all expired |
+ * | housekeeping | 2 s | persists MDM time ahead, rotates token keys, forgets mappings whose tokens have all expired and old tokens |
  *
  * @module
  */
 import type { MdmContext } from "@/mdm/context.ts";
 import { HealthWatch } from "@/mdm/operations/health.ts";
+import { forgetOldIoTokens } from "@/mdm/operations/io_tokens.ts";
 import { planJoins } from "@/mdm/operations/joins.ts";
 import { activateGroups, dropFresh } from "@/mdm/operations/pgs.ts";
 import { rotateTokenKeys } from "@/mdm/secrets.ts";
@@ -58,6 +59,7 @@ export function keepHouse(context: MdmContext): void {
     context.log.info("The token key was rotated");
   }
   forgetUnmapped(context.db, context.time.nowMs() - times.tokenTtlMs - times.mdmOutageGraceMs - FORGET_MARGIN_MS);
+  forgetOldIoTokens(context);
 }
 
 /** A loop goes on after an error: it is logged, the next look may succeed. */

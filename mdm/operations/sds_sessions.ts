@@ -6,6 +6,7 @@
 import { type MdmContext, recordEvent } from "@/mdm/context.ts";
 import { lockProvesDeath, type RegistrationDecision, registrationOf } from "@/mdm/core/device_registration.ts";
 import { assignedDevices, failDevice, noteRows } from "@/mdm/operations/devices.ts";
+import { noteConsumedTokens, revokedTokensNow } from "@/mdm/operations/io_tokens.ts";
 import { joinTasksOf, noteJoinReports } from "@/mdm/operations/joins.ts";
 import { activateGroups, configOf, dropFresh } from "@/mdm/operations/pgs.ts";
 import { noteDeletedNodes } from "@/mdm/operations/volumes.ts";
@@ -207,6 +208,7 @@ export function heartbeatSds(
   const sds = sdsOfComponent(context.db, componentId);
   const registered = sds === undefined || takeBeat(context, { sds, call });
   const mappingVersion = counterValue(context.db, "mapping_version");
+  const revokedTokens = sds === undefined ? [] : revokedTokensNow(context);
   return {
     mdmTerm: context.mdmTerm,
     mdmTimeMs: context.time.nowMs(),
@@ -218,6 +220,7 @@ export function heartbeatSds(
     tokenKeys: sds === undefined ? [] : validTokenKeys(context),
     joinTasks: sds === undefined ? [] : joinTasksOf(context, sds.sdsId),
     nodeDeletions: sds !== undefined && hasNodeDeletions(context.db) ? pendingDeletionsOf(context.db, sds.sdsId) : [],
+    ...(revokedTokens.length > 0 && { revokedTokens }),
   };
 }
 
@@ -249,6 +252,7 @@ function takeBeat(context: MdmContext, options: { sds: SdsRow; call: SdsHeartbea
   }
   noteJoinReports(context, { sds, reports: call.joins });
   noteDeletedNodes(context, { sdsId: sds.sdsId, deleted: call.deletedNodes });
+  noteConsumedTokens(context, { sdsId: sds.sdsId, address: sds.address, uses: call.consumedTokens ?? [] });
   return true;
 }
 

@@ -10,6 +10,7 @@ const RELEASED = [
   "topology 428dc2ee32e8d4d6d17c130d661ed38444f8c5e0dec07f78a4fc273820f8a50e",
   "volumes d79573ef42192c7d6125c97688cb9e63f61cc445701d79ef643bcecec0cb06dc",
   "placement 97581528815fb181c06ccb6f8e2cdd54ff2a3fde52aa31df00e1b802212a6fa0",
+  "io tokens 498f5e853a8ed37f572ee4fff5d0a345832e30685512654758d34dd1cc0fe691",
 ];
 
 Deno.test("migrations are numbered without gaps and were not edited", () => {

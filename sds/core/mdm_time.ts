@@ -48,6 +48,14 @@ export class MdmTime {
     return sinceContactMs <= this.#policy.outageGraceMs && this.#latestMs(contact.answeredMs) < expiresAtMs;
   }
 
+  /**
+   * True if no token that expires at `expiresAtMs` will ever be accepted again. It had expired at the last contact: one that
+   * expired since then may still be honoured when the MDM falls silent, so whoever remembers that it was used goes on.
+   */
+  expiredForGood(expiresAtMs: number): boolean {
+    return this.#contact !== undefined && this.#latestMs(this.#contact.answeredMs) >= expiresAtMs;
+  }
+
   /** Milliseconds since the MDM last answered; infinite before the first answer. */
   silentMs(nowMs: number): number {
     return this.#contact === undefined ? Infinity : nowMs - this.#contact.answeredMs;

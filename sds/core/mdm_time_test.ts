@@ -31,3 +31,14 @@ Deno.test("MdmTime honours what was valid at the last contact until the outage g
   assertEquals(time.accepts(5_000, 900_000), true);
   assertEquals(time.accepts(5_000, 900_001), false);
 });
+
+Deno.test("MdmTime.expiredForGood() holds only for what is never accepted again, outages included", () => {
+  const time = new MdmTime(policy);
+  assertEquals(time.expiredForGood(0), false, "nothing is known yet");
+  time.observe({ sentMs: 0, answeredMs: 0, mdmTimeMs: 0 });
+  assertEquals(time.accepts(5_000, 9_000), false);
+  assertEquals(time.expiredForGood(5_000), false, "a silent MDM would make it valid again");
+  time.observe({ sentMs: 9_000, answeredMs: 9_000, mdmTimeMs: 9_000 });
+  assertEquals(time.expiredForGood(5_000), true);
+  assertEquals(time.accepts(5_000, 20_001), false);
+});

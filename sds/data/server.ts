@@ -1,6 +1,6 @@
 /**
  * The data port of an SDS: accepts connections, proves both sides, and hands each to its role: sessions of SDCs, replication
- * links of peers, and the pulses of those links.
+ * links of peers, and the pulses of those links. One that begins with `{` speaks newline JSON instead: `json_port.ts`.
  *
  * @module
  */
@@ -9,11 +9,15 @@ import { StorageError } from "@/shared/errors.ts";
 import type { PgId, SdcId } from "@/shared/ids.ts";
 import { acceptConnections } from "@/shared/net/accept_loop.ts";
 import { FrameChannel, type FrameHandler } from "@/shared/net/frame_channel.ts";
-import { openAsServer } from "@/shared/net/handshake.ts";
+import { HANDSHAKE_MS_MAX, openAsServer } from "@/shared/net/handshake.ts";
 import type { Connection, Listener } from "@/shared/transport.ts";
 import { type HelloIdentity, type LinkClient, pulseSchema, type SdcClient } from "@/shared/wire/control.ts";
+import { JSON_LINE_FIRST_BYTE } from "@/shared/wire/json_lines.ts";
 import type { SdsContext } from "@/sds/context.ts";
+import { firstBytesOf, withFirstBytes } from "@/sds/data/first_bytes.ts";
 import type { MappingTable, TokenVerdict } from "@/sds/data/handles.ts";
+import { JsonPort } from "@/sds/data/json_port.ts";
+import type { TokenUses } from "@/sds/data/token_uses.ts";
 import type { IoTotals } from "@/sds/io_totals.ts";
 import { Session } from "@/sds/data/session.ts";
 import type { Group } from "@/sds/replication/group.ts";
@@ -41,6 +45,7 @@ export interface DataServerOptions {
   readonly listener: Listener;
   readonly mappings: MappingTable;
   readonly totals: IoTotals;
+  readonly tokenUses: TokenUses;
   readonly devices: () => readonly ReplicaDevice[];
   tokenJudged(verdict: TokenVerdict): void;
 }
@@ -50,7 +55,10 @@ export class DataServer implements DataHost {
   readonly context: SdsContext;
   readonly mappings: MappingTable;
   readonly totals: IoTotals;
+  readonly json: JsonPort;
   readonly #options: DataServerOptions;
+  /** Accepted, nothing read yet. */
+  readonly #fresh = new Set<Connection>();
   readonly #channels = new Set<FrameChannel>();
   readonly #sessions = new Set<Session>();
   /** The session and lane that count, per SDC. */
@@ -62,6 +70,14 @@ export class DataServer implements DataHost {
     this.context = options.context;
     this.mappings = options.mappings;
     this.totals = options.totals;
+    this.json = new JsonPort({
+      context: options.context,
+      mappings: options.mappings,
+      uses: options.tokenUses,
+      devices: options.devices,
+      count: (counts) => options.totals.add(counts),
+      tokenJudged: (verdict) => options.tokenJudged(verdict),
+    });
     acceptConnections(options.listener, {
       clock: options.context.clock,
       signal: this.#abort.signal,
@@ -95,32 +111,52 @@ export class DataServer implements DataHost {
   /** Drops handles whose mapping has a newer generation; resolves when what they started has finished (6.4). */
   async dropRevoked(): Promise<void> {
     const affected = [...this.#sessions].filter((session) => session.dropRevoked());
-    await Promise.all(affected.map((session) => session.idle()));
+    await Promise.all([this.json.idle(), ...affected.map((session) => session.idle())]);
   }
 
   /** Stops taking requests of SDCs; links to peers go on. */
   async stopSessions(): Promise<void> {
     const sessions = [...this.#sessions];
     for (const session of sessions) session.retire("this SDS stops");
-    await Promise.all(sessions.map((session) => session.idle()));
+    await Promise.all([this.json.stop(), ...sessions.map((session) => session.idle())]);
   }
 
   /** Closes everything. */
   close(): void {
     this.#abort.abort();
     this.#options.listener.close();
+    for (const connection of this.#fresh) connection.close();
+    this.json.close();
     for (const channel of [...this.#channels]) channel.close("this SDS stops");
   }
 
   #accept(connection: Connection): void {
-    const { buffers, log } = this.context;
-    if (this.#channels.size >= CONNECTIONS_MAX) {
+    const { log, clock, keys } = this.context;
+    if (this.#channels.size + this.#fresh.size + this.json.connectionCount >= CONNECTIONS_MAX) {
       log.warn("Refusing a data connection from {peer}: {limit} are open", {
         peer: connection.peer,
         limit: CONNECTIONS_MAX,
       });
       return connection.close();
     }
+    if (keys.sdsId === undefined) {
+      log.debug("Refusing a data connection from {peer}: this SDS is not part of a cluster yet", {
+        peer: connection.peer,
+      });
+      return connection.close();
+    }
+    this.#fresh.add(connection);
+    firstBytesOf(connection, { clock, waitMs: HANDSHAKE_MS_MAX }).then((firstBytes) => {
+      this.#fresh.delete(connection);
+      if (firstBytes === undefined) return;
+      if (this.#abort.signal.aborted) return connection.close();
+      if (firstBytes[0] === JSON_LINE_FIRST_BYTE) return this.json.take(connection, firstBytes);
+      this.#acceptFrames(withFirstBytes(connection, firstBytes));
+    });
+  }
+
+  #acceptFrames(connection: Connection): void {
+    const { buffers, log } = this.context;
     const channel = new FrameChannel(connection, {
       buffers,
       queuedBytesMax: SESSION_QUEUED_BYTES_MAX,

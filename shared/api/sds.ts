@@ -123,6 +123,23 @@ export const ioCountsSchema = z.object({
 });
 export type IoCounts = z.output<typeof ioCountsSchema>;
 
+/** Uses of single-use tokens that one heartbeat tells. */
+export const CONSUMED_TOKENS_PER_BEAT_MAX = 100;
+/** One segment of a single-use token was used (6.5). */
+export const consumedTokenSchema = z.object({
+  tokenId: z.string().uuid(),
+  chunkId: count,
+  success: z.boolean(),
+  bytesProcessed: count,
+  errorMessage: z.string(),
+  durationMs: z.number().nonnegative(),
+});
+export type ConsumedToken = z.output<typeof consumedTokenSchema>;
+
+/** A single-use token that was taken back; told until it has expired. */
+export const revokedTokenSchema = z.object({ tokenId: z.string().uuid(), expiresAtMs: z.number() });
+export type RevokedToken = z.output<typeof revokedTokenSchema>;
+
 export const sdsHeartbeatCallSchema = z.object({
   /** Grows with each beat of this process. */
   sequence: count,
@@ -148,6 +165,8 @@ export const sdsHeartbeatCallSchema = z.object({
   deletedNodes: z.array(z.object({ nodeId: idSchema<NodeId>(), pgIds: z.array(idSchema<PgId>()) })).default([]),
   /** Chunks of each node in the groups led from here: what volumes use. Left out when it is as it was told before. */
   nodeUsage: z.array(z.object({ nodeId: idSchema<NodeId>(), chunkCount: count })).optional(),
+  /** Told again until a beat that carried them was answered. */
+  consumedTokens: z.array(consumedTokenSchema).max(CONSUMED_TOKENS_PER_BEAT_MAX).optional(),
 });
 /** As it is sent: what has a default may be left out. */
 export type SdsHeartbeatMessage = z.input<typeof sdsHeartbeatCallSchema>;
@@ -186,6 +205,8 @@ export const sdsHeartbeatAnswerSchema = z.object({
     nodeId: idSchema<NodeId>(),
     poolId: idSchema<PoolId>(),
   })).default([]),
+  /** Single-use tokens that were taken back and have not expired; left out when there are none. */
+  revokedTokens: z.array(revokedTokenSchema).optional(),
 });
 export type SdsHeartbeatAnswer = z.output<typeof sdsHeartbeatAnswerSchema>;
 

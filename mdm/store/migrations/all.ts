@@ -7,6 +7,7 @@ import { CLUSTER } from "@/mdm/store/migrations/0001_cluster.ts";
 import { TOPOLOGY } from "@/mdm/store/migrations/0002_topology.ts";
 import { VOLUMES } from "@/mdm/store/migrations/0003_volumes.ts";
 import { PLACEMENT } from "@/mdm/store/migrations/0004_placement.ts";
+import { IO_TOKENS } from "@/mdm/store/migrations/0005_io_tokens.ts";
 import type { Migration } from "@/shared/migrate.ts";
 
-export const MIGRATIONS: readonly Migration[] = [CLUSTER, TOPOLOGY, VOLUMES, PLACEMENT];
+export const MIGRATIONS: readonly Migration[] = [CLUSTER, TOPOLOGY, VOLUMES, PLACEMENT, IO_TOKENS];

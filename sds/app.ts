@@ -222,7 +222,7 @@ async function stopCleanly(parts: StopParts): Promise<void> {
   const quiet = () => sleep(clock, Math.max(0, Math.min(STOP_QUIET_MS, deadlineMs - clock.monotonicMs())));
   await within(data.stopSessions());
   // Peers that stop at the same time settle too, then everybody's round finds nothing dirty, then they run theirs through us.
-  await within(Promise.all(devices.all.map((device) => device.store.settle())));
+  await within(Promise.all(devices.all.map((device) => device.settle())));
   await quiet();
   await within(Promise.all(devices.all.map((device) => device.clearIntents(0))));
   await quiet();

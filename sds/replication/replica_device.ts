@@ -286,6 +286,15 @@ export class ReplicaDevice {
     }
   }
 
+  /** Syncs and clears what is not dirty any more, before a clean stop; a device that has failed is left as it is. */
+  async settle(): Promise<void> {
+    try {
+      await this.store.settle();
+    } catch (error) {
+      this.context.log.debug("Device {deviceId} does not settle: {error}", { deviceId: this.deviceId, error });
+    }
+  }
+
   /** One round of clearing intents; what fails is tried in the next. */
   async clearIntents(keepCount: number): Promise<void> {
     if (this.#stopped) return;

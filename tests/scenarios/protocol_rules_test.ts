@@ -43,6 +43,7 @@ Deno.test("scenario: a group is not opened again while a takeover is under way",
 
 Deno.test("scenario: a member that was restarted covers nobody before it knows who leads", async () => {
   await withSds({}, async (fixture) => {
+    await fixture.untilFull();
     const { primary, secondary } = fixture.sdc.sdssOf(0);
     const { deviceId, incarnation } = fixture.deviceOf(primary);
     const group = groupAt(fixture, secondary);

@@ -47,6 +47,8 @@ export class LinkOut {
   readonly #stop = new AbortController();
   /** Since when the link is down, on the monotonic clock; undefined while it is up. */
   #downSinceMs: number | undefined;
+  /** True once a session was open. */
+  #wasUp = false;
   readonly #toOpen = new Set<Target>();
   #openScheduled = false;
 
@@ -125,7 +127,10 @@ export class LinkOut {
     const silentMs = this.#connection?.silentMs(nowMs) ?? 0;
     const pulseMs = this.#pulse.silentMs(nowMs);
     let reason: string | undefined;
-    if (downMs > linkRetryMs) reason = `its link is down for ${Math.round(downMs)} ms`;
+    // A link that broke is open again at once or its end is gone. The first one waits for a process that may still be starting,
+    // on a host where all start together: such a member is given the time of any other answer.
+    const downMsMax = this.#wasUp ? linkRetryMs : replicationTimeoutMs;
+    if (downMs > downMsMax) reason = `its link is down for ${Math.round(downMs)} ms`;
     else if (silentMs > replicationTimeoutMs) reason = `a write is unanswered for ${Math.round(silentMs)} ms`;
     else if (pulseMs > replicationTimeoutMs) reason = `no heartbeat was answered for ${Math.round(pulseMs)} ms`;
     if (reason === undefined) return;
@@ -245,6 +250,7 @@ export class LinkOut {
     this.#connection = connection;
     this.#connectedTo = member;
     this.#downSinceMs = undefined;
+    this.#wasUp = true;
     for (const target of this.#targets) if (target.join === undefined) this.requestOpen(target);
     await connection.ended;
   }

@@ -98,7 +98,12 @@ export class SdsHost {
   /** SIGTERM: the process stops cleanly and is gone, unless it is killed while it stops. */
   async stop(): Promise<void> {
     const { startCount } = this.process;
-    await this.#sds?.stop();
+    try {
+      await this.#sds?.stop();
+    } catch (error) {
+      // Killed within a disk operation: nobody is left who could stop.
+      if (this.process.running) throw error;
+    }
     if (this.process.startCount === startCount) this.crash({ hostDown: false });
   }
 

@@ -18,6 +18,8 @@ import { assert } from "@/shared/errors.ts";
 import type { Random } from "@/shared/random.ts";
 import { MemoryContent } from "@/tests/support/memory_content.ts";
 
+const PAGE_BYTES = 4096;
+
 /** What a fault can strike. `read` and `write` stand for synchronous and asynchronous ones. */
 export type DiskOperation = "open" | "read" | "write" | "sync" | "truncate";
 
@@ -309,9 +311,8 @@ class MemoryFile implements DiskFile {
     try {
       this.#begin("write");
     } catch (error) {
-      // A process that dies within a write has written some of it.
       const diedNow = wasOpen && !this.#disk.isAlive(this.#life);
-      if (diedNow) content.write(bytes.subarray(0, Math.floor(bytes.length / 1024) * 512), positionBytes);
+      if (diedNow) content.write(bytes.subarray(0, writtenBeforeKill(bytes.length, positionBytes)), positionBytes);
       throw error;
     }
     this.#disk.requireSpace(this.#name, positionBytes + bytes.length - content.sizeBytes);
@@ -363,6 +364,15 @@ class MemoryFile implements DiskFile {
   #requireOpen(): void {
     if (this.#closed || !this.#disk.isAlive(this.#life)) throw diskError("EBADF", `${this.#name} is closed`);
   }
+}
+
+/**
+ * A process that is killed within a write has written some of it, in whole pages: the kernel copies page by page into its cache
+ * and looks for the signal in between. Only a loss of power tears pages.
+ */
+function writtenBeforeKill(lengthBytes: number, positionBytes: number): number {
+  const middleBytes = positionBytes + lengthBytes / 2;
+  return Math.max(0, Math.floor(middleBytes / PAGE_BYTES) * PAGE_BYTES - positionBytes);
 }
 
 function imageOf(database: MemoryDatabase): Uint8Array {

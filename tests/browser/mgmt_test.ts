@@ -121,7 +121,10 @@ Deno.test("scenario: a person signs in for the first time and watches a server f
 
   await t.step("the chosen colours stay", async () => {
     await page.goto(server.url);
+    // The page changes at once and tells MGMT meanwhile: the choice is kept when MGMT has answered.
+    const kept = page.waitForResponse((response) => response.request().method() === "POST");
     await page.click("button[value=light]");
+    await kept;
     const paper = () => page.evaluate("getComputedStyle(document.body).backgroundColor");
     assertEquals(await paper(), "rgb(244, 246, 245)");
     await page.reload();

@@ -13,6 +13,7 @@ import { MappedVolumes } from "@/sdc/mapped_volumes.ts";
 import { SessionAgent } from "@/sdc/mdm/session_agent.ts";
 import { type NbdServer, serveNbd } from "@/sdc/nbd/server.ts";
 import type { SdcStore } from "@/sdc/store/store.ts";
+import { SDC_IO_BODY_BYTES_MAX } from "@/shared/api/sdc_io.ts";
 import { BufferPool } from "@/shared/buffers.ts";
 import { type Clock, sleep } from "@/shared/clock.ts";
 import { installCommonRoutes } from "@/shared/http/app.ts";
@@ -149,7 +150,8 @@ function controlApp(
   { agent, volumes, client }: { agent: SessionAgent; volumes: MappedVolumes; client: NodeClient },
 ): Hono {
   const app = new Hono();
-  installCommonRoutes(app, { log, random, notReady: () => notReady(agent) });
+  const bodyBytesMax = SDC_IO_BODY_BYTES_MAX;
+  installCommonRoutes(app, { log, random, notReady: () => notReady(agent), bodyBytesMax });
   app.route(
     "/control",
     controlRoutes({

@@ -1,96 +1,8 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import type { BlockRequest } from "@/sdc/block_device.ts";
-import { createSdc, type Sdc } from "@/sdc/app.ts";
-import { SdcStore } from "@/sdc/store/store.ts";
-import { TIMES } from "@/shared/constants.ts";
-import { logger } from "@/shared/log.ts";
-import { FakeClock } from "@/tests/support/fake_clock.ts";
-import { FakeCluster } from "@/tests/support/fake_cluster.ts";
-import { FAKE_JOIN_TOKEN, FakeMdm } from "@/tests/support/fake_mdm.ts";
-import { FakeSds } from "@/tests/support/fake_sds.ts";
-import { MemoryTransport } from "@/tests/support/memory_transport.ts";
-import { plainRandom } from "@/tests/support/sdc_fixture.ts";
-
-/** An SDC with its fake cluster; `start` again is a restart with the same directory. */
-class AppFixture implements AsyncDisposable {
-  readonly clock = new FakeClock();
-  readonly cluster = new FakeCluster({ pgCount: 4, sizeBytes: 8 * 1048576, sdsIds: [1, 2] });
-  readonly mdm = new FakeMdm(this.cluster);
-  readonly transport = new MemoryTransport();
-  readonly store = new SdcStore({ chunks: ":memory:", local: ":memory:" });
-  readonly random = plainRandom();
-  readonly sdss = [1, 2].map((sdsId) =>
-    new FakeSds({ cluster: this.cluster, sdsId, transport: this.transport, clock: this.clock, random: this.random })
-  );
-  nodeKeyHex: string | undefined;
-  sdc: Sdc | undefined;
-
-  start(joinToken: string | undefined = FAKE_JOIN_TOKEN): Sdc {
-    return this.sdc = createSdc({
-      clock: this.clock,
-      random: this.random,
-      transport: this.transport,
-      httpSend: this.mdm.send,
-      log: logger("sdc"),
-      store: this.store,
-      keys: { load: () => this.nodeKeyHex, save: (key) => this.nodeKeyHex = key },
-      settings: {
-        nodeId: "sdc-1",
-        mdmUrl: "http://mdm:8001",
-        advertiseHost: "127.0.0.1",
-        controlPort: 8003,
-        mgmtPort: 8004,
-        devicePort: 8005,
-        nbdPort: 10809,
-        joinToken,
-        bootId: "boot",
-        hostId: "host",
-        times: TIMES,
-        queueDepth: 256,
-      },
-    });
-  }
-
-  io(operation: "read" | "write" | "flush", data = new Uint8Array(0)): { outcome: string | undefined } {
-    const result: { outcome: string | undefined } = { outcome: undefined };
-    const request: BlockRequest = {
-      operation,
-      offsetBytes: 0,
-      lengthBytes: data.length,
-      forceUnitAccess: false,
-      noHole: false,
-      data,
-      complete: (error) => result.outcome = error ?? "ok",
-    };
-    this.sdc!.volumes.open("demo")!.submit(request);
-    return result;
-  }
-
-  /** A call of the MDM at the control port. */
-  async control(path: string, body?: unknown): Promise<Response> {
-    const text = body === undefined ? "" : JSON.stringify(body);
-    const method = body === undefined ? "GET" : "POST";
-    const headers = this.mdm.signed({ method, path, body: text, componentId: "sdc-1" });
-    const answer = this.sdc!.control.request(path, { method, headers, ...(body !== undefined && { body: text }) });
-    await this.clock.advance(0);
-    return await answer;
-  }
-
-  async stop(): Promise<void> {
-    const stopped = this.sdc!.stop();
-    await this.clock.advance(2_000);
-    await stopped;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.stop();
-    await Promise.all(this.sdss.map((sds) => sds.stop()));
-    this.store[Symbol.dispose]();
-  }
-}
+import { SdcAppFixture } from "@/tests/support/sdc_app_fixture.ts";
 
 Deno.test("createSdc() enrols, registers, serves the mapped volume", async () => {
-  await using fixture = new AppFixture();
+  await using fixture = new SdcAppFixture();
   fixture.start();
   await fixture.clock.advance(10);
   assertEquals([fixture.mdm.enrolCount, fixture.mdm.registerCount], [1, 1]);
@@ -105,7 +17,7 @@ Deno.test("createSdc() enrols, registers, serves the mapped volume", async () =>
 });
 
 Deno.test("createSdc() keeps trying while the MDM is away, and while no operator has added it", async () => {
-  await using fixture = new AppFixture();
+  await using fixture = new SdcAppFixture();
   fixture.cluster.mdmIsUp = false;
   fixture.mdm.sdcId = undefined;
   fixture.start();
@@ -122,7 +34,7 @@ Deno.test("createSdc() keeps trying while the MDM is away, and while no operator
 });
 
 Deno.test("createSdc() names its exports after a restart without the MDM; IO waits for it", async () => {
-  await using fixture = new AppFixture();
+  await using fixture = new SdcAppFixture();
   fixture.start();
   await fixture.clock.advance(10);
   await fixture.stop();
@@ -140,7 +52,7 @@ Deno.test("createSdc() names its exports after a restart without the MDM; IO wai
 });
 
 Deno.test("createSdc() follows the list of mappings: notices, growth, modes, the end", async (t) => {
-  await using fixture = new AppFixture();
+  await using fixture = new SdcAppFixture();
   const { mdm, cluster, clock } = fixture;
   const [mapping] = mdm.mappings;
   mdm.mappings = [];
@@ -200,7 +112,7 @@ Deno.test("createSdc() follows the list of mappings: notices, growth, modes, the
 });
 
 Deno.test("createSdc() fails what an older session had under way, and serves under the new one", async () => {
-  await using fixture = new AppFixture();
+  await using fixture = new SdcAppFixture();
   fixture.start();
   await fixture.clock.advance(10);
   for (const sds of fixture.sdss) sds.script = () => "ignore";
@@ -217,7 +129,7 @@ Deno.test("createSdc() fails what an older session had under way, and serves und
 });
 
 Deno.test("createSdc() takes control calls only with the node's signature", async () => {
-  await using fixture = new AppFixture();
+  await using fixture = new SdcAppFixture();
   fixture.start();
   await fixture.clock.advance(10);
   const unsigned = await fixture.sdc!.control.request("/control/mappings");
@@ -230,7 +142,7 @@ Deno.test("createSdc() takes control calls only with the node's signature", asyn
 });
 
 Deno.test("createSdc() shows health, status, mappings, metrics and errors", async () => {
-  await using fixture = new AppFixture();
+  await using fixture = new SdcAppFixture();
   fixture.start();
   await fixture.clock.advance(10);
   fixture.io("write", new Uint8Array(8192));

@@ -79,6 +79,11 @@ export class MappedVolumes {
     return this.#volumes.get(volumeId as VolumeId)?.guard; // a number that is no id finds nothing
   }
 
+  /** The volume of that id with its parts, or undefined when it is not mapped here. */
+  byId(volumeId: VolumeId): MappedVolume | undefined {
+    return this.#volumes.get(volumeId);
+  }
+
   all(): readonly MappedVolume[] {
     return [...this.#volumes.values()];
   }

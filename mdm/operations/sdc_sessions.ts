@@ -132,6 +132,7 @@ export function volumeMapFor(
       epoch: pg.epoch,
       lossGeneration: pg.lossGeneration,
       primaryDeviceId: pg.members[0]!.deviceId,
+      memberCount: pg.members.length,
     })),
     devices: [...devices].map(([deviceId, sdsId]) => ({ deviceId, sdsId })),
     sdss: [...new Set(devices.values())].flatMap((sdsId) => reachableSds(context, { sdsId, sdc })),

@@ -11,6 +11,9 @@ import { assert } from "@/shared/errors.ts";
 import type { NodeId, PgId } from "@/shared/ids.ts";
 import { baseOf, pgIndexOf } from "@/shared/placement.ts";
 
+/** How many members a group has is not known. */
+export const NO_COUNT = 0;
+
 /** No SDS is known for the group's primary. */
 export const NO_SDS = 0;
 
@@ -24,6 +27,8 @@ export class RouteTable {
   readonly lossGenerations: Uint32Array;
   /** SDS of the primary, or {@linkcode NO_SDS}. */
   readonly sdsIds: Uint32Array;
+  /** Members of the group under `epochs`, or {@linkcode NO_COUNT}. */
+  readonly memberCounts: Uint32Array;
   readonly #base: number;
   /** Groups whose epoch comes from a refusal: the primary may be another one. */
   readonly #guessed: Uint8Array;
@@ -38,6 +43,7 @@ export class RouteTable {
     this.epochs = new Uint32Array(map.pgCount);
     this.lossGenerations = new Uint32Array(map.pgCount);
     this.sdsIds = new Uint32Array(map.pgCount).fill(NO_SDS);
+    this.memberCounts = new Uint32Array(map.pgCount).fill(NO_COUNT);
     this.#guessed = new Uint8Array(map.pgCount);
     map.pgs.forEach((pg, index) => this.#indexOfPg.set(pg.pgId, index));
     this.merge(map);
@@ -58,6 +64,19 @@ export class RouteTable {
     return Array.from({ length: Math.min(chunkCount, this.pgCount) }, (_, chunk) => this.pgIndexOfChunk(chunk));
   }
 
+  /**
+   * Copies that hold every acknowledged write of the chunks `first` to `last`: the fewest members of any group that has some of
+   * them. Undefined while that of one is not known.
+   */
+  copyCountOf(first: number, last: number): number | undefined {
+    let fewest = Infinity;
+    const chunkCount = Math.min(last - first + 1, this.pgCount); // then every group was seen
+    for (let chunk = first; chunk < first + chunkCount; chunk++) {
+      fewest = Math.min(fewest, this.memberCounts[this.pgIndexOfChunk(chunk)]!);
+    }
+    return fewest === NO_COUNT ? undefined : fewest;
+  }
+
   /** Takes over what is newer in a map of the MDM; gives the groups whose epoch or SDS changed. */
   merge(map: VolumeMap): number[] {
     this.nodeId = map.nodeId;
@@ -67,7 +86,8 @@ export class RouteTable {
       const index = this.#indexOfPg.get(pg.pgId);
       if (index === undefined) continue;
       const sdsId = sdsOfDevice.get(pg.primaryDeviceId) ?? NO_SDS;
-      if (this.#adopt(index, { epoch: pg.epoch, sdsId, lossGeneration: pg.lossGeneration })) changed.push(index);
+      const { epoch, lossGeneration, memberCount } = pg;
+      if (this.#adopt(index, { epoch, sdsId, lossGeneration, memberCount })) changed.push(index);
     }
     return changed;
   }
@@ -78,8 +98,9 @@ export class RouteTable {
     for (const config of configs) {
       const index = this.#indexOfPg.get(config.pgId);
       if (index === undefined) continue;
-      const { epoch, lossGeneration } = config;
-      if (this.#adopt(index, { epoch, lossGeneration, sdsId: config.members[0]!.sdsId })) changed.push(index);
+      const { epoch, lossGeneration, members } = config;
+      const news = { epoch, lossGeneration, sdsId: members[0]!.sdsId, memberCount: members.length };
+      if (this.#adopt(index, news)) changed.push(index);
     }
     return changed;
   }
@@ -92,10 +113,14 @@ export class RouteTable {
     if (epoch <= this.epochs[pgIndex]!) return false;
     this.epochs[pgIndex] = epoch;
     this.#guessed[pgIndex] = 1;
+    this.memberCounts[pgIndex] = NO_COUNT;
     return true;
   }
 
-  #adopt(index: number, news: { epoch: number; sdsId: number; lossGeneration: number }): boolean {
+  #adopt(
+    index: number,
+    news: { epoch: number; sdsId: number; lossGeneration: number; memberCount: number },
+  ): boolean {
     const known = this.epochs[index]!;
     const fillsGap = news.epoch === known && (this.#guessed[index] === 1 || this.sdsIds[index] === NO_SDS);
     if (news.epoch <= known && !fillsGap) return false;
@@ -103,6 +128,7 @@ export class RouteTable {
     this.epochs[index] = news.epoch;
     this.sdsIds[index] = news.sdsId;
     this.lossGenerations[index] = Math.max(this.lossGenerations[index]!, news.lossGeneration);
+    this.memberCounts[index] = news.memberCount;
     this.#guessed[index] = 0;
     return changed;
   }

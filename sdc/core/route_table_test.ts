@@ -7,6 +7,7 @@ interface Group {
   epoch: number;
   device: number;
   loss?: number;
+  members?: number;
 }
 
 function mapOf(groups: readonly Group[]): VolumeMap {
@@ -16,11 +17,12 @@ function mapOf(groups: readonly Group[]): VolumeMap {
     nodeId: 1,
     sizeBytes: 8 * 1048576,
     pgCount: groups.length,
-    pgs: groups.map(({ epoch, device, loss = 0 }, index) => ({
+    pgs: groups.map(({ epoch, device, loss = 0, members = 2 }, index) => ({
       pgId: index + 100,
       epoch,
       lossGeneration: loss,
       primaryDeviceId: device,
+      memberCount: members,
     })),
     devices: [{ deviceId: 1, sdsId: 11 }, { deviceId: 2, sdsId: 12 }],
     sdss: [],
@@ -70,4 +72,21 @@ Deno.test("RouteTable gives consecutive chunks to consecutive groups", () => {
   assertEquals(new Set(indexes).size, 8);
   assertEquals(routes.pgIndexesOfVolume(3), [0, 1, 2].map((chunk) => routes.pgIndexOfChunk(chunk)));
   assertEquals((routes.pgIndexOfChunk(0) + 1) % 8, routes.pgIndexOfChunk(1));
+});
+
+Deno.test("copyCountOf() gives the fewest copies, and nothing while an epoch is only guessed", () => {
+  const routes = new RouteTable(mapOf([{ epoch: 3, device: 1, members: 2 }, { epoch: 5, device: 2, members: 1 }]));
+  const chunkOf = (pgIndex: number) => routes.pgIndexOfChunk(0) === pgIndex ? 0 : 1;
+  assertEquals([routes.copyCountOf(chunkOf(0), chunkOf(0)), routes.copyCountOf(0, 1), routes.copyCountOf(0, 99)], [
+    2,
+    1,
+    1,
+  ]);
+  routes.guessEpoch(0, 4);
+  assertEquals([routes.copyCountOf(chunkOf(0), chunkOf(0)), routes.copyCountOf(chunkOf(1), chunkOf(1))], [
+    undefined,
+    1,
+  ]);
+  routes.mergeConfigs([configOf(0, { epoch: 4, device: 2 })]);
+  assertEquals(routes.copyCountOf(chunkOf(0), chunkOf(0)), 1);
 });

@@ -6,6 +6,7 @@
  */
 import { Hono } from "hono";
 import { z } from "zod";
+import { ioRoutes } from "@/sdc/http/io_routes.ts";
 import type { MappedVolumes } from "@/sdc/mapped_volumes.ts";
 import { type Clock, sleep } from "@/shared/clock.ts";
 import { accessModeSchema } from "@/shared/api/sdc.ts";
@@ -69,6 +70,7 @@ export function controlRoutes(parts: ControlRouteParts): Hono {
     await refreshed(parts);
     return c.json({ status: "ok" });
   });
+  routes.route("/io", ioRoutes({ ...parts, refresh: () => refreshed(parts) }));
   routes.get("/mappings", (c) => c.json({ mappings: mappingRows(volumes, parts.clock) }));
   return routes;
 }

@@ -13,6 +13,7 @@ import type { VolumeCalls } from "@/sdc/remote/volume_calls.ts";
 import { VolumeRoutes, type VolumeRoutesOwner } from "@/sdc/remote/volume_routes.ts";
 import type { SessionTokenAnswer, VolumeMap } from "@/shared/api/sdc.ts";
 import type { Clock } from "@/shared/clock.ts";
+import { CHUNK_BYTES } from "@/shared/constants.ts";
 import type { Random } from "@/shared/random.ts";
 
 /** The SDC's session, from its registration on. */
@@ -88,6 +89,13 @@ export class VolumeLink implements VolumeAtSdsOwner, VolumeRoutesOwner {
   targetOf(pgIndex: number): VolumeAtSds | undefined {
     const sdsId = this.routes.table!.sdsIds[pgIndex]!; // whoever has a pgIndex had the table
     return sdsId === NO_SDS ? undefined : this.#targets.get(sdsId);
+  }
+
+  /** As {@linkcode RouteTable.copyCountOf} for a range that is not empty; undefined before the first map too. */
+  copyCountOf(range: { readonly offsetBytes: number; readonly lengthBytes: number }): number | undefined {
+    const endBytes = range.offsetBytes + range.lengthBytes;
+    const [first, last] = [range.offsetBytes, endBytes - 1].map((atBytes) => Math.floor(atBytes / CHUNK_BYTES));
+    return this.routes.table?.copyCountOf(first!, last!);
   }
 
   targets(): readonly VolumeAtSds[] {

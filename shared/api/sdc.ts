@@ -77,12 +77,13 @@ export const volumeMapSchema = z.object({
   nodeId: idSchema<NodeId>(),
   sizeBytes: count,
   pgCount: z.number().int().positive(),
-  /** In order of `pgIndex`. `primaryDeviceId` is members[0]. */
+  /** In order of `pgIndex`. `primaryDeviceId` is members[0]; `memberCount` copies hold every acknowledged write. */
   pgs: z.array(z.object({
     pgId: idSchema<PgId>(),
     epoch: idSchema<Epoch>(),
     lossGeneration: count,
     primaryDeviceId: idSchema<DeviceId>(),
+    memberCount: z.number().int().positive(),
   })),
   devices: z.array(z.object({ deviceId: idSchema<DeviceId>(), sdsId: idSchema<SdsId>() })),
   /** `keyHex` proves this SDC's session to that SDS: see `shared/auth.ts`, `ticketKeyHex`. */

@@ -15,6 +15,7 @@ export interface FakeGroup {
   epoch: number;
   primarySdsId: number;
   lossGeneration: number;
+  memberCount: number;
 }
 
 /** Where a fake SDS listens. */
@@ -67,6 +68,7 @@ export class FakeCluster {
       epoch: 1,
       primarySdsId: options.sdsIds[index % options.sdsIds.length]!,
       lossGeneration: 0,
+      memberCount: 1,
     }));
   }
 
@@ -96,6 +98,7 @@ export class FakeCluster {
         epoch: asId(group.epoch),
         lossGeneration: group.lossGeneration,
         primaryDeviceId: asId(group.primarySdsId * 10),
+        memberCount: group.memberCount,
       })),
       devices: endpoints.map(({ sdsId }) => ({ deviceId: asId(sdsId * 10), sdsId: asId(sdsId) })),
       sdss: endpoints.map(({ sdsId, host, dataPort, keyHex }) => ({ sdsId: asId(sdsId), host, dataPort, keyHex })),

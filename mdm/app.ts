@@ -29,6 +29,7 @@ import { raiseCounter } from "@/mdm/store/cluster_config.ts";
 import type { Database } from "@/mdm/store/database.ts";
 import type { Clock } from "@/shared/clock.ts";
 import { installCommonRoutes } from "@/shared/http/app.ts";
+import { ALL_GUARDS, type Guards } from "@/shared/guards.ts";
 import type { HttpSend } from "@/shared/http_client.ts";
 import type { Logger } from "@/shared/log.ts";
 import type { Random } from "@/shared/random.ts";
@@ -45,6 +46,8 @@ export interface MdmParts {
   readonly send: HttpSend;
   readonly log: Logger;
   readonly options?: Partial<MdmOptions>;
+  /** Only simulations switch any off. */
+  readonly guards?: Guards;
 }
 
 /** A running MDM: it answers as soon as it is made, its loops run until `stop`. */
@@ -77,6 +80,7 @@ export function createMdm(parts: MdmParts): Mdm {
     revocations: new Revocations(),
     tendGroupsSoon: () => tending.ask(),
     log,
+    guards: parts.guards ?? ALL_GUARDS,
   };
   const loops = startLoops(context);
   return {

@@ -13,6 +13,7 @@ import type { Secrets } from "@/mdm/secrets.ts";
 import type { Database } from "@/mdm/store/database.ts";
 import { insertEvent, type NewEvent } from "@/mdm/store/events.ts";
 import type { Clock } from "@/shared/clock.ts";
+import type { Guards } from "@/shared/guards.ts";
 import type { Random } from "@/shared/random.ts";
 
 /** Where messages for the operator go. LogTape's logger is one. */
@@ -38,6 +39,8 @@ export interface MdmContext {
   /** Looks at the groups soon instead of at the loop's next turn: something changed that may let a copy return. */
   readonly tendGroupsSoon: () => void;
   readonly log: Log;
+  /** All on, but under a simulation that shows what each is for. */
+  readonly guards: Guards;
 }
 
 /** Records an event and logs it. Within a transaction it is part of it. */

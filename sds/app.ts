@@ -10,6 +10,7 @@ import { BufferPool } from "@/shared/buffers.ts";
 import { type Clock, every, sleep } from "@/shared/clock.ts";
 import type { Disk } from "@/shared/disk.ts";
 import { installCommonRoutes } from "@/shared/http/app.ts";
+import { ALL_GUARDS, type Guards } from "@/shared/guards.ts";
 import type { HttpSend } from "@/shared/http_client.ts";
 import type { Logger } from "@/shared/log.ts";
 import { NodeClient } from "@/shared/node_client.ts";
@@ -49,6 +50,7 @@ export interface SdsParts {
     | "bootId"
     | "hostId"
     | "rebuildBytesPerSecond"
+    | "regionsKeptSet"
     | "times"
   >;
   readonly joinToken: string | undefined;
@@ -61,6 +63,8 @@ export interface SdsParts {
   readonly database: DatabaseSync;
   readonly limits: Partial<DeviceLimits>;
   readonly dataListener: Listener;
+  /** Only simulations switch any off. */
+  readonly guards?: Guards;
   /** The folder of a device beneath the storage root. */
   diskOf(name: string): Disk;
 }
@@ -170,11 +174,13 @@ function contextOf(parts: SdsParts): SdsContext {
     times,
     buffers: new BufferPool(),
     rebuildBytesPerSecond: settings.rebuildBytesPerSecond,
+    regionsKeptSet: settings.regionsKeptSet,
     bootId: settings.bootId ?? randomUuid(random),
     hostId: settings.hostId ?? randomUuid(random),
     mdmTime: new MdmTime({ silentMs: times.mdmSilentMs, outageGraceMs: times.mdmOutageGraceMs }),
     peers: new PeerDirectory(),
     keys: new SdsKeys(),
+    guards: parts.guards ?? ALL_GUARDS,
   };
 }
 

@@ -6,6 +6,7 @@
 import type { Peer, TokenKey } from "@/shared/api/sds.ts";
 import type { BufferPool } from "@/shared/buffers.ts";
 import type { Clock } from "@/shared/clock.ts";
+import type { Guards } from "@/shared/guards.ts";
 import type { HttpSend } from "@/shared/http_client.ts";
 import type { DeviceId, SdsId } from "@/shared/ids.ts";
 import type { Logger } from "@/shared/log.ts";
@@ -37,11 +38,15 @@ export interface SdsContext {
   readonly times: SdsTimes;
   /** Bytes per second that joins of one primary may copy. */
   readonly rebuildBytesPerSecond: number;
+  /** Newest regions per group whose `resync` bit is not cleared (5.4). */
+  readonly regionsKeptSet: number;
   readonly bootId: string;
   readonly hostId: string;
   readonly mdmTime: MdmTime;
   readonly peers: PeerDirectory;
   readonly keys: SdsKeys;
+  /** All on, but under a simulation that shows what each is for. */
+  readonly guards: Guards;
 }
 
 /** Where other SDSs are, as the MDM told last. */

@@ -135,7 +135,7 @@ export class DeviceSet {
       log.info("Formatting {path} as device {deviceId}", { deviceId, path: disk.path, capacityBytes });
       await formatDevice({ disk, ...identity, capacityBytes });
     }
-    const store = await openDevice({ disk, identity, clock, random, limits });
+    const store = await openDevice({ disk, identity, clock, random, limits, guards: context.guards });
     this.#devices.push(new ReplicaDevice(store, { context, host }));
     this.#names.set(deviceId, name);
     log.info("Device {deviceId} is open, start {incarnation}", {

@@ -18,7 +18,7 @@ export const BLOCKS_PER_FRAGMENT_MAX = FRAGMENT_BYTES_MAX / BLOCK_BYTES;
 export const REGIONS_PER_PG = 1024;
 /** Rows of chunks that share a region. */
 export const ROWS_PER_REGION = 4;
-/** Newest set regions per placement group that are not cleared, whatever their age. */
+/** Newest set regions per placement group that are not cleared, whatever their age. Default of a setting. */
 export const REGIONS_KEPT_SET = 64;
 /** Chunks of a volume at most: 16 TiB. */
 export const CHUNKS_PER_VOLUME_MAX = 2 ** 24;

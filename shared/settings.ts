@@ -67,6 +67,7 @@ export interface SdsSettings extends CommonSettings {
   readonly storageRoot: string;
   readonly rebuildBytesPerSecond: number;
   readonly backgroundSyncBytes: number;
+  readonly regionsKeptSet: number;
 }
 
 /** Settings of one SDC. */
@@ -128,6 +129,7 @@ export function readSdsSettings(environment: Environment): SdsSettings {
     storageRoot: sds.sdsStorageRoot ?? `${common.dataDir}/devices`,
     rebuildBytesPerSecond: sds.rebuildMibPerSecond * 1024 * 1024,
     backgroundSyncBytes: sds.backgroundSyncMib * 1024 * 1024,
+    regionsKeptSet: sds.regionsKeptSet,
   });
 }
 

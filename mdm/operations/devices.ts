@@ -55,6 +55,7 @@ export function noteRows(
     life.rows.set(row.pgId, row);
     const epoch = pgEpoch(context.db, row.pgId);
     if (epoch === undefined || row.epoch <= epoch || context.live.refusedPgs.has(row.pgId)) continue;
+    if (!context.guards.epochAhead) continue;
     context.live.refusedPgs.set(row.pgId, { deviceId, epoch: row.epoch });
     recordEvent(context, {
       type: "epoch_ahead",

@@ -8,7 +8,7 @@ import { type MdmContext, recordEvent } from "@/mdm/context.ts";
 import { type ActivationDecision, activationOf, afterActivation, type MemberFacts } from "@/mdm/core/activation.ts";
 import { deviceCapacityBytes, pgCountFor } from "@/mdm/core/capacity.ts";
 import { lockProvesDeath } from "@/mdm/core/device_registration.ts";
-import { afterChange, type ChangeDecision } from "@/mdm/core/pg_changes.ts";
+import { afterChange, type Asker, type ChangeDecision } from "@/mdm/core/pg_changes.ts";
 import { type PgRecord, unsignedConfigOf } from "@/mdm/core/placement_groups.ts";
 import { placeGroups, type PlacementDevice } from "@/mdm/core/placement.ts";
 import { Facts } from "@/mdm/operations/facts.ts";
@@ -18,6 +18,7 @@ import { freshPgs, insertPg, pgById, pgsWithRestartedMember, updatePg } from "@/
 import { type PoolRow, setPoolPgCount } from "@/mdm/store/pools.ts";
 import { sdsOfComponent, sdsOfPool } from "@/mdm/store/sds.ts";
 import {
+  type PgChange,
   type PgChangeAnswer,
   type PgChangeCall,
   type PgChangeResult,
@@ -122,7 +123,7 @@ export function changeGroups(
       if (context.live.refusedPgs.has(pg.pgId)) {
         return { pgId: pg.pgId, outcome: "refused", reason: "epoch_ahead", config: configOf(context, pg) };
       }
-      const decision = afterChange(pg, { change, asker: call.asker, facts });
+      const decision = decisionOf(context, { pg, change, asker: call.asker, facts });
       if (decision.kind === "changed") {
         before.set(pg.pgId, pg);
         after.push(decision.next);
@@ -135,6 +136,21 @@ export function changeGroups(
   announce(context, { poolIds: after.map((pg) => pg.poolId), except: sds?.sdsId });
   if (after.length > 0) context.tendGroupsSoon();
   return { mdmTerm: context.mdmTerm, results };
+}
+
+function decisionOf(
+  context: MdmContext,
+  request: { pg: PgRecord; change: PgChange; asker: Asker; facts: Facts },
+): ChangeDecision {
+  const { pg, asker, facts } = request;
+  const { guards } = context;
+  const change = guards.epochCompare ? request.change : { ...request.change, epoch: pg.epoch };
+  const decision = afterChange(pg, { change, asker, facts });
+  if (decision.kind !== "changed" || guards.departedRows) return decision;
+  const departed = pg.departed.filter((row) =>
+    decision.next.members.every(({ deviceId }) => deviceId !== row.deviceId)
+  );
+  return { kind: "changed", next: { ...decision.next, departed: [...departed, ...decision.next.departed] } };
 }
 
 function resultOf(context: MdmContext, answer: { pg: PgRecord; decision: ChangeDecision }): PgChangeResult {
@@ -231,7 +247,8 @@ function activationDecision(context: MdmContext, options: { pg: PgRecord; facts:
     const device = facts.device(listed.deviceId);
     const life = context.live.device(listed.deviceId);
     const nowMs = context.clock.monotonicMs();
-    const silentMs = context.live.silentMs(listed.deviceId, { incarnation: listed.incarnation, nowMs });
+    const heardMs = context.live.silentMs(listed.deviceId, { incarnation: listed.incarnation, nowMs });
+    const silentMs = context.guards.activateSilent ? heardMs : Infinity;
     const healthy = device?.state !== "failed";
     const start = device?.start;
     if (device === undefined || start === undefined || sameIncarnation(start.incarnation, listed.incarnation)) {
@@ -245,7 +262,8 @@ function activationDecision(context: MdmContext, options: { pg: PgRecord; facts:
         member: { ...listed, incarnation: start.incarnation, bootId: start.bootId },
         registeredForMs: life.registeredAtMs === undefined ? 0 : nowMs - life.registeredAtMs,
         provesDeath: lockProvesDeath(start.lockSinceCounter, listed.incarnation),
-        stoppedCleanly: device.cleanFor !== null && sameIncarnation(device.cleanFor, listed.incarnation),
+        stoppedCleanly: !context.guards.continuity ||
+          device.cleanFor !== null && sameIncarnation(device.cleanFor, listed.incarnation),
         synced: device.synced,
         usable: facts.isLive(device),
         complete: row?.complete ?? pg.fresh,

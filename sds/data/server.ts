@@ -203,7 +203,7 @@ export class DataServer implements DataHost {
 
   #requireNewestLane({ sdcId, sdcSession, lane }: SdcClient): void {
     const newest = this.#newest.get(sdcId);
-    if (newest === undefined || sdcSession > newest.sdcSession) return;
+    if (newest === undefined || sdcSession > newest.sdcSession || !this.context.guards.lanes) return;
     if (sdcSession === newest.sdcSession && lane > newest.lane) return;
     throw new StorageError(
       sdcSession < newest.sdcSession ? "stale_session" : "stale_lane",
@@ -218,7 +218,7 @@ export class DataServer implements DataHost {
     const session = new Session(this, { channel, client });
     this.#sessions.add(session);
     this.#newest.set(client.sdcId, { sdcSession: client.sdcSession, lane: client.lane, session });
-    older?.retire("a newer connection of the same SDC opened");
+    if (this.context.guards.lanes) older?.retire("a newer connection of the same SDC opened");
   }
 
   #deviceOf(client: LinkClient): ReplicaDevice {

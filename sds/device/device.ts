@@ -32,6 +32,7 @@ import { Turns } from "@/sds/device/turns.ts";
 import type { Clock } from "@/shared/clock.ts";
 import type { Disk, DiskFile } from "@/shared/disk.ts";
 import { assert, type ErrorCode, type StorageError } from "@/shared/errors.ts";
+import type { Guards } from "@/shared/guards.ts";
 import type { DeviceId, Incarnation, PgId } from "@/shared/ids.ts";
 
 /** What `open_device.ts` hands over: files that are checked, locked and of this incarnation. */
@@ -39,6 +40,7 @@ export interface DeviceParts {
   readonly disk: Disk;
   readonly clock: Clock;
   readonly limits: DeviceLimits;
+  readonly guards: Guards;
   readonly health: DeviceHealth;
   readonly superblockFile: DiskFile;
   readonly superblock: Superblock;
@@ -376,12 +378,12 @@ export class Device {
   }
 
   async #writeClean(): Promise<void> {
-    const { catalogue, health, intents, superblock, superblockFile } = this.#parts;
+    const { catalogue, guards, health, intents, superblock, superblockFile } = this.#parts;
     for (const pg of this.#pgs.values()) {
       assert(pg.intents.running.every((count) => count === 0), "no write runs at a clean stop");
     }
     catalogue.unmarkSlots(this.#slots.reserve);
-    await this.#sync.sync();
+    if (guards.syncBeforeClean) await this.#sync.sync();
     intents.clearAllDirty(this.#pgs.values());
     await intents.settled();
     health.requireIntact();

@@ -11,13 +11,14 @@
  *
  * @module
  */
-import { clearBit, hasBit, mergeBits, setBitsOf } from "@/sds/device/bitmap.ts";
+import { clearBit, hasBit, mergeBits, setBit, setBitsOf } from "@/sds/device/bitmap.ts";
 import type { DevicePg } from "@/sds/device/device_pg.ts";
 import type { DeviceHealth } from "@/sds/device/health.ts";
 import { decodeIntentRecord, encodeIntentRecord, type IntentRecord } from "@/sds/device/intent_record.ts";
 import { INTENT_RECORD_BYTES } from "@/sds/device/layout.ts";
 import type { SyncedFile } from "@/sds/device/synced_file.ts";
 import type { ErrorCode } from "@/shared/errors.ts";
+import type { Guards } from "@/shared/guards.ts";
 
 /** Called when an intent is durable, or with the reason why it never will be. */
 export type IntentCallback = (error: ErrorCode | undefined) => void;
@@ -32,16 +33,23 @@ export class IntentLog {
   readonly #file: SyncedFile;
   readonly #health: DeviceHealth;
   readonly #clearMs: number;
+  readonly #guards: Guards;
   #changed = new Set<DevicePg>();
   #waiting: IntentCallback[] = [];
   #flushing: Promise<void> | undefined;
   #round = 1;
   #roundStartMs = -Infinity;
 
-  constructor(options: { readonly file: SyncedFile; readonly health: DeviceHealth; readonly clearMs: number }) {
+  constructor(options: {
+    readonly file: SyncedFile;
+    readonly health: DeviceHealth;
+    readonly clearMs: number;
+    readonly guards: Guards;
+  }) {
     this.#file = options.file;
     this.#health = options.health;
     this.#clearMs = options.clearMs;
+    this.#guards = options.guards;
   }
 
   /** The current clearing round, for `DevicePg.beginWrite` and `endWrite`. */
@@ -81,6 +89,10 @@ export class IntentLog {
     if (pg.hasIntent(region)) return callback(undefined);
     pg.setIntentBits(region);
     this.#change(pg);
+    if (!this.#guards.intentFirst) {
+      setBit(pg.intents.durable, region);
+      return callback(undefined);
+    }
     this.#waiting.push(callback);
   }
 

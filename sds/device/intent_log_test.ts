@@ -4,6 +4,7 @@ import { DevicePg } from "@/sds/device/device_pg.ts";
 import { DeviceHealth } from "@/sds/device/health.ts";
 import { IntentLog } from "@/sds/device/intent_log.ts";
 import { INTENTS_FILE } from "@/sds/device/layout.ts";
+import { ALL_GUARDS } from "@/shared/guards.ts";
 import { SyncedFile } from "@/sds/device/synced_file.ts";
 import { asId, type PgId } from "@/shared/ids.ts";
 import { SeededRandom } from "@/tests/sim/seeded_random.ts";
@@ -12,7 +13,7 @@ import { MemoryDisk } from "@/tests/support/memory_disk.ts";
 function openLog(disk: MemoryDisk) {
   const health = new DeviceHealth();
   const file = new SyncedFile(disk.open(INTENTS_FILE), { name: INTENTS_FILE, health });
-  return { log: new IntentLog({ file, health, clearMs: 1_000 }), file, health };
+  return { log: new IntentLog({ file, health, clearMs: 1_000, guards: ALL_GUARDS }), file, health };
 }
 
 function group(pgId: number, intentSlot: number): DevicePg {

@@ -38,6 +38,7 @@ import { SyncedFile } from "@/sds/device/synced_file.ts";
 import type { Clock } from "@/shared/clock.ts";
 import type { Disk, DiskFile } from "@/shared/disk.ts";
 import { StorageError } from "@/shared/errors.ts";
+import { ALL_GUARDS, type Guards } from "@/shared/guards.ts";
 import { sameIncarnation } from "@/shared/ids.ts";
 import { type Random, randomHex } from "@/shared/random.ts";
 
@@ -50,6 +51,8 @@ export interface OpenDeviceOptions {
   readonly random: Random;
   /** Where they differ from {@linkcode DEVICE_LIMITS}. */
   readonly limits?: Partial<DeviceLimits>;
+  /** Only simulations switch any off. */
+  readonly guards?: Guards;
 }
 
 /** Marked slots that are zeroed between two commits. */
@@ -108,6 +111,7 @@ function requireOurs(file: DiskFile, { disk, identity }: OpenDeviceOptions): Sup
 async function openParts(options: OpenDeviceOptions, start: Start): Promise<Device> {
   const { clock, disk } = options;
   const health = new DeviceHealth();
+  const guards = options.guards ?? ALL_GUARDS;
   const limits = { ...DEVICE_LIMITS, ...options.limits };
   const open = new AsyncDisposableStack();
   try {
@@ -126,9 +130,9 @@ async function openParts(options: OpenDeviceOptions, start: Start): Promise<Devi
     // The log exists from the first read of the database on, and as long as a connection is open.
     const log = openFile(CATALOGUE_LOG_FILE);
     const catalogue = new Catalogue(database, { disk, log, health });
-    const intents = new IntentLog({ file: intentsFile, health, clearMs: limits.intentClearMs });
+    const intents = new IntentLog({ file: intentsFile, health, clearMs: limits.intentClearMs, guards });
     const files = new SlotFiles({ data, checksums, health });
-    const parts = { ...start, disk, clock, limits, health, files, intentsFile, intents, catalogue };
+    const parts = { ...start, disk, clock, limits, guards, health, files, intentsFile, intents, catalogue };
     const pgs = await recover(parts);
     const device = new Device(parts);
     await device.begin(pgs);
@@ -150,7 +154,7 @@ function requireFiles(disk: Disk): void {
 
 /** Step 3; gives the groups of which the device has a copy. */
 async function recover(parts: DeviceParts): Promise<DevicePg[]> {
-  const { catalogue, disk, files, health, intents, intentsFile, superblock, wasClean } = parts;
+  const { catalogue, disk, files, guards, health, intents, intentsFile, superblock, wasClean } = parts;
   if (!wasClean) {
     const problem = catalogue.problem(superblock.slotCount);
     if (problem !== undefined) throw health.fail("Cannot use the catalogue", new Error(problem));
@@ -158,6 +162,7 @@ async function recover(parts: DeviceParts): Promise<DevicePg[]> {
   const pgs = catalogue.listPgs().map((row) => new DevicePg(row.pgId, row));
   for (const pg of pgs) {
     intents.load(pg);
+    if (!guards.unverifiedChunks) continue;
     for (const region of setBitsOf(pg.intents.dirty)) catalogue.setRegionUnverified(pg.pgId, region);
   }
   const highestSlot = catalogue.highestChunkSlot();

@@ -7,6 +7,7 @@
 import type { ErrorCode } from "@/shared/errors.ts";
 import type { Epoch, PgId } from "@/shared/ids.ts";
 import type { Group } from "@/sds/replication/group.ts";
+import type { JoinOut } from "@/sds/replication/join_out.ts";
 import type { LinkOut } from "@/sds/replication/link_out.ts";
 import type { PrimaryRole } from "@/sds/replication/primary_role.ts";
 import type { ReplicaDevice } from "@/sds/replication/replica_device.ts";
@@ -46,7 +47,7 @@ export async function flushGroups(device: ReplicaDevice, entries: readonly Flush
   if (flushing.length === 0) return refused;
   const synced = await Promise.all([
     syncHere(device, flushing),
-    ...membersOf(flushing).map(([link, groups]) => syncThere(link, groups)),
+    ...(device.context.guards.flushMembers ? membersOf(flushing) : []).map(([link, groups]) => syncThere(link, groups)),
   ]);
   const failed = new Set(synced.flat());
   return [...refused, ...flushing.map((one) => resultOf(one, failed))];
@@ -55,11 +56,13 @@ export async function flushGroups(device: ReplicaDevice, entries: readonly Flush
 /** Why a request under `epoch` is not served here now. */
 export function serveProblem(group: Group | undefined, epoch: number): ErrorCode | undefined {
   if (group?.primary === undefined) return "not_primary";
-  if (group.primary.config.epoch > epoch) return "stale_epoch";
+  const { guards } = group.device.context;
+  if (group.primary.config.epoch > epoch && guards.clientEpoch) return "stale_epoch";
   if (group.primary.config.epoch < epoch) {
     group.device.configurationsChanged();
     return "not_ready";
   }
+  if (!guards.leaseAtStart) return undefined;
   return group.primary.mayServe() ? undefined : "not_ready";
 }
 
@@ -68,13 +71,17 @@ function membersOf(flushing: readonly Flushing[]): [LinkOut, Flushing[]][] {
   const links = new Map<LinkOut, Flushing[]>();
   for (const one of flushing) {
     for (const target of one.role.targets) {
-      if (target.join !== undefined && !target.join.takesPartInSyncs) continue;
+      if (target.join !== undefined && !takesPartInSyncs(target.join)) continue;
       const groups = links.get(target.link);
       if (groups) groups.push(one);
       else links.set(target.link, [one]);
     }
   }
   return [...links];
+}
+
+function takesPartInSyncs(join: JoinOut): boolean {
+  return join.takesPartInSyncs && join.group.device.context.guards.joinerSyncs;
 }
 
 /** Groups that this device did not sync: all of them if it failed. */
@@ -112,6 +119,9 @@ function resultOf(one: Flushing, failed: ReadonlySet<PgId>): FlushResult {
   const { lossGeneration } = role.config;
   const moved = group.primary !== role || role.config.epoch !== one.epoch || role.stopped;
   if (moved || failed.has(entry.pgId)) return { pgId: entry.pgId, code: "outcome_unknown", lossGeneration };
-  if (entry.lossGeneration !== lossGeneration) return { pgId: entry.pgId, code: "flush_lost", lossGeneration };
+  const { flushVerifier } = group.device.context.guards;
+  if (flushVerifier && entry.lossGeneration !== lossGeneration) {
+    return { pgId: entry.pgId, code: "flush_lost", lossGeneration };
+  }
   return { pgId: entry.pgId, code: undefined, lossGeneration };
 }

@@ -35,7 +35,9 @@ export class Grace {
     if (secondary === undefined || secondary.takeOverPending || config === undefined) return false;
     const primary = config.members[0]!;
     const heardMs = Math.max(secondary.sinceMs, this.#device.linkFrom(primary.deviceId).heardMs(primary.incarnation));
-    if (!secondary.released && nowMs - heardMs < this.#device.context.times.graceMs) return false;
+    const { guards, times } = this.#device.context;
+    const graceMs = guards.grace ? times.graceMs : times.heartbeatMs;
+    if (!secondary.released && nowMs - heardMs < graceMs) return false;
     secondary.session = undefined;
     secondary.takeOverPending = true;
     this.#device.changes.ask({ kind: "take_over", pgId: group.pgId, epoch: config.epoch }).then(() => {

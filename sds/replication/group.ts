@@ -12,7 +12,7 @@
  */
 import type { PgConfig, PgMember } from "@/shared/api/pg.ts";
 import { assert } from "@/shared/errors.ts";
-import { type DeviceId, type Incarnation, type PgId, sameIncarnation } from "@/shared/ids.ts";
+import { type PgId, sameIncarnation } from "@/shared/ids.ts";
 import type { DevicePg } from "@/sds/device/device_pg.ts";
 import type { JoiningCopy } from "@/sds/replication/join_in.ts";
 import type { LinkSession } from "@/sds/replication/link_in.ts";
@@ -124,7 +124,7 @@ export class Group {
 
   /** An empty copy may start only under a `fresh` configuration; else a missing row means that this copy failed (3.2). */
   #hasUsableRow(config: PgConfig): boolean {
-    if (this.storage !== undefined) return this.storage.complete;
+    if (this.storage !== undefined) return this.storage.complete || !this.device.context.guards.completeCopies;
     if (!config.fresh) return false;
     this.storage = this.device.store.createPg(this.pgId, { epoch: config.epoch, complete: true });
     this.rowChanged = true;
@@ -175,7 +175,8 @@ export class Group {
 /** True if `member` is `device` under its present start. */
 export function isListed(
   member: PgMember,
-  device: { readonly deviceId: DeviceId; readonly incarnation: Incarnation },
+  device: Pick<ReplicaDevice, "deviceId" | "incarnation" | "context">,
 ): boolean {
-  return member.deviceId === device.deviceId && sameIncarnation(member.incarnation, device.incarnation);
+  if (member.deviceId !== device.deviceId) return false;
+  return sameIncarnation(member.incarnation, device.incarnation) || !device.context.guards.newStartLeaves;
 }

@@ -53,8 +53,10 @@ export async function clearIntents(
 
 function clearingOf(group: Group, options: { copies: number; keepCount: number }): Clearing | undefined {
   const role = group.primary;
-  if (role === undefined || !role.mayServe() || role.join !== undefined) return undefined;
-  if (role.config.members.length < options.copies) return undefined;
+  const { guards } = group.device.context;
+  if (role === undefined || !role.mayServe()) return undefined;
+  if (guards.clearWithoutJoin && role.join !== undefined) return undefined;
+  if (guards.clearAtFullCopies && role.config.members.length < options.copies) return undefined;
   const { intents } = group.storage!;
   const regions = clearableRegions(intents.resync, {
     lastWrite: role.lastWrite,
@@ -67,7 +69,8 @@ function clearingOf(group: Group, options: { copies: number; keepCount: number }
 /** Clears what was not written since the round began, here first in memory, then at the members. */
 function clear(clearing: Clearing): void {
   const { group, role, epoch } = clearing;
-  const current = group.primary === role && role.config.epoch === epoch && role.join === undefined && role.mayServe();
+  const noJoin = role.join === undefined || !group.device.context.guards.clearWithoutJoin;
+  const current = group.primary === role && role.config.epoch === epoch && noJoin && role.mayServe();
   if (!current) return;
   const { intents } = group.storage!;
   const quiet = clearing.regions.filter(({ region, writeNumber }) =>

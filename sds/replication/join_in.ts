@@ -77,7 +77,7 @@ export class JoiningCopy {
         await this.#counted(() => this.#keepOnly(request.region, request.chunks));
         return { kind: "done" };
       case "join_sync":
-        await this.group.device.store.sync();
+        if (this.#syncs) await this.group.device.store.sync();
         this.#requireCurrent();
         return { kind: "done" };
       case "join_final":
@@ -215,13 +215,17 @@ export class JoiningCopy {
       );
     }
     await store.mergeResync(pg!, Uint8Array.fromHex(request.resyncHex));
-    await store.sync();
+    if (this.#syncs) await store.sync();
     this.#requireCurrent();
     store.storePg(pg!, { epoch: this.epoch, complete: true });
     this.group.rowChanged = true;
     await store.commitFull();
     this.#requireCurrent();
     this.grantsLease = true;
+  }
+
+  get #syncs(): boolean {
+    return this.group.device.context.guards.syncBeforeMember;
   }
 
   /** After an await: the join may have been replaced or the session retired. @throws {StorageError} stale_session */

@@ -133,7 +133,7 @@ export class JoinOut {
 
   /** The joiner does not answer: give up on it, through the MDM if it may be a member already. */
   memberSilent(reason: string): void {
-    if (!this.addMemberOutstanding) return this.abandon(reason);
+    if (!this.addMemberOutstanding || !this.group.device.context.guards.joinerCounts) return this.abandon(reason);
     if (this.#bumpAsked) return;
     this.#bumpAsked = true;
     const { pgId, device } = this.group;
@@ -254,7 +254,7 @@ export class JoinOut {
           intoOffset: 0,
         });
         // A join that is over sends nothing more, so that no copy of it arrives after the begin of the next one (9, row 10).
-        this.#requireRunning();
+        if (device.context.guards.joinSessions) this.#requireRunning();
         if (connection === undefined) throw new StorageError("unavailable", "the link to the joiner is down");
         const last = offsetBytes + FRAGMENT_BYTES_MAX === CHUNK_BYTES;
         const flags = (offsetBytes === 0 ? FRAME_FLAGS.first : 0) | (last ? FRAME_FLAGS.last : 0);

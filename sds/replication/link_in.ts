@@ -138,7 +138,8 @@ export class LinkSession implements FrameHandler {
     const group = this.device.groups.get(pgId);
     if (kind === FRAME_KINDS.join_copy) {
       const joining = group?.joining;
-      if (joining === undefined || joining.session !== this || joining.epoch !== epoch) {
+      const { joinSessions } = this.device.context.guards;
+      if (joining === undefined || (joinSessions && (joining.session !== this || joining.epoch !== epoch))) {
         return this.answer(requestId, "stale_session");
       }
       return joining.copy(frame);
@@ -182,6 +183,7 @@ export class LinkSession implements FrameHandler {
     if (group.joining !== undefined && group.joining.session === this) {
       return group.joining.epoch === epoch ? undefined : "stale_epoch";
     }
+    if (!this.device.context.guards.replicationEpoch) return group.storage === undefined ? "not_ready" : undefined;
     if (epoch < group.epoch) return "stale_epoch";
     return group.secondary?.session === this && epoch === group.epoch ? undefined : "not_ready";
   }
@@ -220,7 +222,7 @@ export class LinkSession implements FrameHandler {
 
   async #hello(request: LinkRequest & { kind: "link_hello" }): Promise<void> {
     const { device, client } = this;
-    if (!sameIncarnation(request.toIncarnation, device.incarnation)) {
+    if (device.context.guards.newStartLeaves && !sameIncarnation(request.toIncarnation, device.incarnation)) {
       throw new StorageError("not_primary", `Cannot open a link to another start of device ${device.deviceId}`);
     }
     const older = this.#link.session;
@@ -233,6 +235,7 @@ export class LinkSession implements FrameHandler {
     }
     this.number = request.linkSession;
     this.#link.session = this;
+    if (!device.context.guards.linkDrain) return;
     older?.retire("a newer session of the pair opened");
     this.#olderEnded = older?.drained();
     await this.#olderEnded;
@@ -297,7 +300,10 @@ export class LinkSession implements FrameHandler {
   #clearIntents(request: LinkRequest & { kind: "clear_intents" }): void {
     const group = this.device.groups.get(request.pgId);
     if (group?.secondary?.session !== this || group.epoch !== request.epoch) return;
-    const clearable = request.regions.filter(([region, number]) => (group.appliedWrites.get(region) ?? 0) <= number);
+    const { clearNumber } = this.device.context.guards;
+    const clearable = request.regions.filter(([region, number]) =>
+      !clearNumber || (group.appliedWrites.get(region) ?? 0) <= number
+    );
     this.device.store.clearResync(group.storage!, clearable.map(([region]) => region));
   }
 

@@ -280,7 +280,8 @@ export class LinkOut {
   #hasRestarted(target: Target): boolean {
     const primary = target.group.primary;
     const listed = primary?.config.members.find(({ deviceId }) => deviceId === this.remoteDeviceId)?.incarnation;
-    const isGone = listed !== undefined && this.#connectedTo !== undefined &&
+    const isGone = this.device.context.guards.newStartLeaves && listed !== undefined &&
+      this.#connectedTo !== undefined &&
       !sameIncarnation(listed, this.#connectedTo);
     if (isGone) primary?.removeMember(target, "its process was restarted");
     return isGone;

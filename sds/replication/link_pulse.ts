@@ -82,7 +82,7 @@ export class LinkPulse implements FrameHandler {
     if (sent === undefined) return;
     for (const sequence of this.#sent.keys()) if (sequence <= answer.requestId) this.#sent.delete(sequence);
     this.#heardMs = this.#link.device.context.clock.monotonicMs();
-    if (!this.leaseHolds()) {
+    if (!this.leaseHolds() && this.#link.device.context.guards.leaseLapse) {
       this.#lapseCount++;
       for (const target of this.#link.targets) this.#link.notCovered(target);
     }

@@ -129,7 +129,8 @@ export class PrimaryOperation implements LockHolder {
 
   /** Answers when everything that must have happened has. */
   settle(): void {
-    if (this.#is.ended || !this.#is.localDone || this.waiting.length > 0) return;
+    if (this.#is.ended || !this.#is.localDone) return;
+    if (this.waiting.length > 0 && this.group.device.context.guards.commitRule) return;
     // Under a configuration that is still being stored the answer waits: see PrimaryRole.continueUnder.
     if (!this.role.stopped && !this.role.active) return;
     this.#unlockAndFinish(undefined);

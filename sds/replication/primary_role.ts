@@ -220,7 +220,8 @@ export class PrimaryRole {
 
 /** True for members, and for a joiner whose `addMember` is outstanding (I8). */
 export function countsAsMember(target: Target): boolean {
-  return target.join === undefined || target.join.addMemberOutstanding;
+  if (target.join === undefined) return true;
+  return target.join.addMemberOutstanding && target.group.device.context.guards.joinerCounts;
 }
 
 function newTarget(

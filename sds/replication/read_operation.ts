@@ -71,7 +71,7 @@ export class ReadOperation implements LockHolder {
     this.firstBlock = fields.offsetBytes >>> 12;
     this.endBlock = ((fields.offsetBytes + fields.lengthBytes - 1) >>> 12) + 1;
     group.beginOperation();
-    if (group.device.locks.acquire(this)) this.#run();
+    if (!group.device.context.guards.readLock || group.device.locks.acquire(this)) this.#run();
   }
 
   lockGranted(): void {
@@ -120,7 +120,9 @@ export class ReadOperation implements LockHolder {
   #end(code: ErrorCode | undefined): void {
     const { device, primary } = this.#group;
     // The check before the answer: a lease that ended while the data was read means that another may have written since.
-    const answer = code ?? (primary?.mayServe() ? undefined : "not_ready");
+    const { leaseAtAnswer, readLock } = device.context.guards;
+    const serves = primary !== undefined && (!leaseAtAnswer || primary.mayServe());
+    const answer = code ?? (serves ? undefined : "not_ready");
     const buffer = this.#buffer;
     this.#buffer = undefined;
     this.#owner.readDone(this.#requestId, {
@@ -130,7 +132,7 @@ export class ReadOperation implements LockHolder {
       lengthBytes: this.#lengthBytes,
     });
     if (buffer !== undefined) device.context.buffers.give(buffer);
-    device.locks.release(this);
+    if (readLock) device.locks.release(this);
     this.#group.endOperation();
     reads.give(this);
   }

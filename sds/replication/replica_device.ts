@@ -7,7 +7,7 @@
 import { type PgChangeAnswer, type PgChangeCall, type PgConfig, pgConfigIsSigned } from "@/shared/api/pg.ts";
 import type { PgRow, SdsHeartbeatCall } from "@/shared/api/sds.ts";
 import { every, sleep, type Timer } from "@/shared/clock.ts";
-import { COPIES, REGIONS_KEPT_SET } from "@/shared/constants.ts";
+import { COPIES } from "@/shared/constants.ts";
 import { StorageError } from "@/shared/errors.ts";
 import { type DeviceId, type Incarnation, type PgId, sameIncarnation, type VtreeId } from "@/shared/ids.ts";
 import { FrameChannel } from "@/shared/net/frame_channel.ts";
@@ -79,7 +79,9 @@ export class ReplicaDevice {
     this.#lastTickMs = context.clock.monotonicMs();
     for (const pg of store.pgs()) this.groups.set(pg.pgId, new Group(this, pg.pgId));
     this.#timers.push(every(context.clock, TICK_MS, () => this.#tick()));
-    this.#timers.push(every(context.clock, context.times.intentClearMs, () => this.clearIntents(REGIONS_KEPT_SET)));
+    this.#timers.push(
+      every(context.clock, context.times.intentClearMs, () => this.clearIntents(context.regionsKeptSet)),
+    );
     store.onFailed((failure) => this.#failed(failure));
   }
 

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { JOIN_LIMITS, QUEUE_DEPTH } from "@/shared/constants.ts";
+import { JOIN_LIMITS, QUEUE_DEPTH, REGIONS_KEPT_SET, REGIONS_PER_PG } from "@/shared/constants.ts";
 import { PORTS, SDS_PER_HOST_MAX } from "@/shared/port_numbers.ts";
 import { choice, host, httpUrl, integer, path, port, type SettingTable, text } from "@/shared/settings/declare.ts";
 import { TIME_SETTINGS } from "@/shared/settings/timing.ts";
@@ -212,6 +212,14 @@ const SDS_SETTINGS = {
     min: 1,
     max: 100_000,
     unit: "MiB/s",
+  }),
+  regionsKeptSet: integer("POWERFLEX_REGIONS_KEPT_SET", {
+    about:
+      "Regions of write intents per placement group, written last, that stay set: a copy that returns compares them all.",
+    fallback: REGIONS_KEPT_SET,
+    min: 0,
+    max: REGIONS_PER_PG,
+    unit: "",
   }),
   backgroundSyncMib: integer("POWERFLEX_BACKGROUND_SYNC", {
     about: "Unsynced data of a device after which it is synced in the background.",

@@ -5,6 +5,7 @@
  */
 import { CHUNK_BYTES } from "@/shared/constants.ts";
 import { assert } from "@/shared/errors.ts";
+import type { Guards } from "@/shared/guards.ts";
 import { asId, type PoolId } from "@/shared/ids.ts";
 import { type Overview, overviewSchema } from "@/shared/api/overview.ts";
 import type { HttpSend } from "@/shared/http_client.ts";
@@ -32,6 +33,9 @@ export interface ClusterOptions {
   readonly sdcCount: number;
   /** All SDCs use one volume; otherwise each its own. */
   readonly sharedVolume: boolean;
+  /** Newest regions per group that stay set. */
+  readonly regionsKeptSet: number;
+  readonly guards: Guards;
 }
 
 /** A volume at an SDC that uses it. */
@@ -55,16 +59,20 @@ export class Cluster {
   #poolId = 0;
 
   constructor(options: ClusterOptions) {
-    const { world, random } = options;
+    const { world, random, guards, regionsKeptSet } = options;
     this.#world = world;
     this.#sharedVolume = options.sharedVolume;
     this.mdm = new MdmHost("mdm", {
       world,
       random,
+      guards,
       mdm: { auth: "open", joinToken: JOIN_TOKEN, pgCountMin: PG_COUNT, pgCountMax: PG_COUNT },
     });
     const node = { world, random, mdmUrl: this.mdm.url, joinToken: JOIN_TOKEN };
-    this.sdss = Array.from({ length: SDS_COUNT }, (_, index) => new SdsHost(`sds-${index + 1}`, node));
+    this.sdss = Array.from(
+      { length: SDS_COUNT },
+      (_, index) => new SdsHost(`sds-${index + 1}`, { ...node, guards, regionsKeptSet }),
+    );
     this.sdcs = Array.from({ length: options.sdcCount }, (_, index) => new SdcHost(`sdc-${index + 1}`, node));
     this.#http = new SimProcess("operator", { world, random }).start().http;
   }

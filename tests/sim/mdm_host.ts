@@ -8,6 +8,7 @@ import { createMdm, type Mdm } from "@/mdm/app.ts";
 import type { MdmOptions } from "@/mdm/options.ts";
 import { preparedDatabase } from "@/mdm/store/database.ts";
 import { assert } from "@/shared/errors.ts";
+import { ALL_GUARDS, type Guards } from "@/shared/guards.ts";
 import { logger } from "@/shared/log.ts";
 import { SimProcess, type World } from "@/tests/sim/process.ts";
 import type { SeededRandom } from "@/tests/sim/seeded_random.ts";
@@ -20,14 +21,21 @@ export class MdmHost {
   readonly process: SimProcess;
   readonly #sqlite = new DatabaseSync(":memory:");
   readonly #options: Partial<MdmOptions>;
+  readonly #guards: Guards;
   #mdm: Mdm | undefined;
 
   constructor(
     name: string,
-    options: { readonly world: World; readonly random: SeededRandom; readonly mdm: Partial<MdmOptions> },
+    options: {
+      readonly world: World;
+      readonly random: SeededRandom;
+      readonly mdm: Partial<MdmOptions>;
+      readonly guards?: Guards;
+    },
   ) {
     this.process = new SimProcess(name, options);
     this.#options = options.mdm;
+    this.#guards = options.guards ?? ALL_GUARDS;
   }
 
   get name(): string {
@@ -53,6 +61,7 @@ export class MdmHost {
       send: http,
       log: logger("sim", this.name),
       options: this.#options,
+      guards: this.#guards,
     });
     serveHttp(MDM_PORT, (request) => mdm.app.fetch(request));
     this.#mdm = mdm;

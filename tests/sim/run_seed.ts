@@ -13,6 +13,7 @@
  * @module
  */
 import { assert } from "@/shared/errors.ts";
+import { ALL_GUARDS, type GuardName, type Guards } from "@/shared/guards.ts";
 import { startLogging } from "@/shared/log.ts";
 import { Cluster } from "@/tests/sim/cluster.ts";
 import { differencesOfMembers, incompleteGroups, ServingWatch } from "@/tests/sim/cluster_checks.ts";
@@ -38,10 +39,14 @@ const LOOK_MS = 500;
 /** True time for reading everything, in ms. */
 const LOOK_MS_MAX = 60_000;
 const SET_UP_MS_MAX = 90_000;
+/** Regions that stay set, of which each run takes one: few, so that clearing is reached. */
+const REGIONS_KEPT_SET = [0, 1, 4, 64] as const;
 
 /** How to run. */
 export interface RunOptions {
   readonly seed: number;
+  /** Guards of the protocol that are switched off. */
+  readonly without?: readonly GuardName[];
   /** Gets every line of the log as it is written. */
   readonly print?: ((line: string) => void) | undefined;
   /** Gets what the processes log, with the true time of the run. */
@@ -62,13 +67,24 @@ export interface Verdict {
   readonly virtualMs: number;
 }
 
+function guardsWithout(names: readonly GuardName[]): Guards {
+  return { ...ALL_GUARDS, ...Object.fromEntries(names.map((name) => [name, false])) };
+}
+
 /** Runs one seed. @throws {Error} when a process throws out of a timer, which no process may. */
 export async function runSeed(options: RunOptions): Promise<Verdict> {
   const time = new VirtualTime();
   const random = new SeededRandom(`seed-${options.seed}`);
   const log = new EventLog({ nowMs: () => time.nowMs, print: options.print });
   const world = new World({ time, random: random.fork("wire"), log });
-  const cluster = new Cluster({ world, random, sdcCount: random.integer(1, 2), sharedVolume: random.chance(0.5) });
+  const cluster = new Cluster({
+    world,
+    random,
+    sdcCount: random.integer(1, 2),
+    sharedVolume: random.chance(0.5),
+    regionsKeptSet: random.pick(REGIONS_KEPT_SET),
+    guards: guardsWithout(options.without ?? []),
+  });
   const run = new Run({ time, random, log, world, cluster });
   const { printLogs } = options;
   if (printLogs !== undefined) {

@@ -7,8 +7,9 @@ import { type Sds, startSds } from "@/sds/app.ts";
 import type { DeviceLimits } from "@/sds/device/limits.ts";
 import type { ReplicaDevice } from "@/sds/replication/replica_device.ts";
 import type { Clock } from "@/shared/clock.ts";
-import { TIMES } from "@/shared/constants.ts";
+import { REGIONS_KEPT_SET, TIMES } from "@/shared/constants.ts";
 import { assert } from "@/shared/errors.ts";
+import { ALL_GUARDS, type Guards } from "@/shared/guards.ts";
 import { logger } from "@/shared/log.ts";
 import { SimProcess, type World } from "@/tests/sim/process.ts";
 import type { SeededRandom } from "@/tests/sim/seeded_random.ts";
@@ -23,10 +24,20 @@ const REBUILD_BYTES_PER_SECOND = 100 * 1024 * 1024;
 /** Time of an asynchronous disk operation, in ms: this at least, up to this, and now and then up to the last. */
 const DISK_MS = { min: 0.1, max: 3, slowChance: 0.02, slow: 150 } as const;
 
+/** How an SDS is started, each time. */
+export interface SdsHostOptions {
+  readonly world: World;
+  readonly random: SeededRandom;
+  readonly mdmUrl: string;
+  readonly joinToken: string;
+  readonly regionsKeptSet?: number;
+  readonly guards?: Guards;
+}
+
 /** One host with one SDS. */
 export class SdsHost {
   readonly process: SimProcess;
-  readonly #options: { readonly mdmUrl: string; readonly joinToken: string };
+  readonly #options: SdsHostOptions;
   /** Holds `sds_local.db`. */
   readonly #localDisk = new MemoryDisk();
   readonly #disks = new Map<string, MemoryDisk>();
@@ -36,12 +47,7 @@ export class SdsHost {
 
   constructor(
     name: string,
-    options: {
-      readonly world: World;
-      readonly random: SeededRandom;
-      readonly mdmUrl: string;
-      readonly joinToken: string;
-    },
+    options: SdsHostOptions,
   ) {
     this.process = new SimProcess(name, options);
     this.#options = options;
@@ -61,7 +67,7 @@ export class SdsHost {
     this.#endDisks();
     const { clock, random, transport, http, serveHttp } = this.process.start();
     this.#clock = clock;
-    const { mdmUrl, joinToken } = this.#options;
+    const { mdmUrl, joinToken, guards = ALL_GUARDS } = this.#options;
     const sds = startSds({
       settings: {
         nodeId: this.name,
@@ -71,6 +77,7 @@ export class SdsHost {
         bootId: `${this.name}-boot`,
         hostId: `${this.name}-host`,
         rebuildBytesPerSecond: REBUILD_BYTES_PER_SECOND,
+        regionsKeptSet: this.#options.regionsKeptSet ?? REGIONS_KEPT_SET,
         times: TIMES,
       },
       joinToken,
@@ -83,6 +90,7 @@ export class SdsHost {
       limits: { ...LIMITS, coldReadMs: this.#random.chance(COLD_CHANCE) ? 0 : Infinity },
       dataListener: transport.listen({ hostname: this.name, port: PORTS.dataPort }),
       diskOf: (name) => this.#disk(name),
+      guards,
     });
     serveHttp(PORTS.controlPort, (request) => sds.control.fetch(request));
     serveHttp(PORTS.mgmtPort, (request) => sds.management.fetch(request));

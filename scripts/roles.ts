@@ -28,12 +28,17 @@ export interface RoleCommand {
   readonly cwd: string;
 }
 
-/** Where the process listens and what it keeps, as far as its permissions depend on it. */
-interface Reach {
+/** What a role's process may touch under one environment. Paths are as the settings have them, perhaps relative. */
+export interface Reach {
   readonly dataDir: string;
   /** Directories and files of its own outside `dataDir`. */
   readonly ownPaths: readonly string[];
+  /** Files outside `dataDir` that it may read only: the join token. */
+  readonly readPaths: readonly string[];
+  /** Addresses that it serves or calls. */
   readonly network: readonly string[];
+  /** Unix sockets that it serves. */
+  readonly sockets: readonly string[];
 }
 
 /**
@@ -44,7 +49,9 @@ interface Reach {
 export function roleCommand(role: Role, environment: Environment): RoleCommand {
   const reach = reachOf(role, environment);
   const own = [reach.dataDir, ...reach.ownPaths].map((path) => resolve(path));
+  const read = reach.readPaths.map((path) => resolve(path));
   const sources = [`${ROOT}/${role}`, `${ROOT}/shared`];
+  const network = [...reach.network, ...reach.sockets.map((path) => `unix:${resolve(path)}`)];
   return {
     executable: Deno.execPath(),
     args: [
@@ -53,16 +60,17 @@ export function roleCommand(role: Role, environment: Environment): RoleCommand {
       "--no-prompt",
       `--config=${ROOT}/deno.json`,
       "--allow-env=POWERFLEX_*",
-      `--allow-read=${[...own, ...sources].join(",")}`,
+      `--allow-read=${[...own, ...read, ...sources].join(",")}`,
       `--allow-write=${own.join(",")}`,
-      `--allow-net=${[...new Set(reach.network)].join(",")}`,
+      `--allow-net=${[...new Set(network)].join(",")}`,
       `${ROOT}/${role}/main.ts`,
     ],
     cwd: Deno.cwd(),
   };
 }
 
-function reachOf(role: Role, environment: Environment): Reach {
+/** What `role` may touch under `environment`. @throws {SettingsError} naming every mistake. */
+export function reachOf(role: Role, environment: Environment): Reach {
   const further = (environment["POWERFLEX_NET"] ?? "").split(",").filter((part) => part !== "");
   switch (role) {
     case "mdm": {
@@ -71,21 +79,25 @@ function reachOf(role: Role, environment: Environment): Reach {
       return {
         dataDir: settings.dataDir,
         ownPaths: databaseFiles(settings),
+        readPaths: tokenFile(settings),
         network: [...own, ...peers(own, further)],
+        sockets: [],
       };
     }
     case "sds": {
       const settings = readSdsSettings(environment);
       const own = listeners(settings.bindHost, [settings.controlPort, settings.mgmtPort, settings.dataPort]);
       const network = [...own, ...peers([...own, hostOf(settings.mdmUrl)], further)];
-      return { dataDir: settings.dataDir, ownPaths: outside(settings.dataDir, [settings.storageRoot]), network };
+      const ownPaths = outside(settings.dataDir, [settings.storageRoot]);
+      return { dataDir: settings.dataDir, ownPaths, readPaths: tokenFile(settings), network, sockets: [] };
     }
     case "sdc": {
       const settings = readSdcSettings(environment);
       const { bindHost, controlPort, mgmtPort, devicePort, nbdPort, nbdSocket } = settings;
       const own = listeners(bindHost, [controlPort, mgmtPort, devicePort, nbdPort]);
-      const network = [...own, `unix:${resolve(nbdSocket)}`, ...peers([...own, hostOf(settings.mdmUrl)], further)];
-      return { dataDir: settings.dataDir, ownPaths: outside(settings.dataDir, [nbdSocket]), network };
+      const network = [...own, ...peers([...own, hostOf(settings.mdmUrl)], further)];
+      const ownPaths = outside(settings.dataDir, [nbdSocket]);
+      return { dataDir: settings.dataDir, ownPaths, readPaths: tokenFile(settings), network, sockets: [nbdSocket] };
     }
     case "mgmt": {
       const settings = readMgmtSettings(environment);
@@ -93,7 +105,9 @@ function reachOf(role: Role, environment: Environment): Reach {
       return {
         dataDir: settings.dataDir,
         ownPaths: [],
+        readPaths: tokenFile(settings),
         network: [...own, ...peers([...own, hostOf(settings.mdmUrl)], further)],
+        sockets: [],
       };
     }
   }
@@ -122,6 +136,10 @@ function bracketed(host: string): string {
 function databaseFiles(settings: { readonly dataDir: string; readonly dbPath: string }): string[] {
   const { dbPath } = settings;
   return outside(settings.dataDir, [dbPath, `${dbPath}-wal`, `${dbPath}-shm`, `${dbPath}-journal`]);
+}
+
+function tokenFile(settings: { readonly dataDir: string; readonly joinTokenFile: string | undefined }): string[] {
+  return settings.joinTokenFile === undefined ? [] : outside(settings.dataDir, [settings.joinTokenFile]);
 }
 
 function outside(directory: string, paths: readonly string[]): string[] {

@@ -42,6 +42,16 @@ Deno.test("roleCommand() adds devices, a database and a socket that lie outside 
   assertEquals([sdc["write"]?.[1], sdc["net"]?.includes("unix:/run/nbd.sock")], ["/run/nbd.sock", true]);
 });
 
+Deno.test("roleCommand() lets a role read the file of its join token, wherever that is, and not write it", () => {
+  for (const role of ROLES) {
+    const { read, write } = flags(role, {
+      POWERFLEX_DATA_DIR: "/a",
+      POWERFLEX_JOIN_TOKEN_FILE: "/etc/powerflex/token",
+    });
+    assertEquals([read!.slice(0, 2), write], [["/a", "/etc/powerflex/token"], ["/a"]]);
+  }
+});
+
 Deno.test("roleCommand() refuses settings before anything is started", () => {
   assertThrows(() => roleCommand("mdm", { POWERFLEX_MDM_API_PORT: "x" }), SettingsError);
 });

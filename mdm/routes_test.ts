@@ -158,7 +158,6 @@ Deno.test("requests that break a rule get the status that requirements name", as
     ["POST", "/vol/create", { name: "w", size_gb: 10, pool_id: 1 }, 400],
     ["POST", "/vol/create", { name: "w", size_gb: 1, pool_id: 9 }, 404],
     ["POST", "/vol/create", { name: "w", size_gb: -1, pool_id: 1 }, 422],
-    ["POST", "/vol/create", { name: "w", size_gb: 1, pool_id: 1, provisioning: "thick" }, 501],
     ["POST", "/vol/extend?volume_id=1&new_size_gb=0.5", undefined, 400],
     ["POST", "/vol/extend?volume_id=1&new_size_gb=99", undefined, 400],
     ["POST", "/vol/map?volume_id=1&sdc_id=9", undefined, 404],

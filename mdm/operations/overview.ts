@@ -16,6 +16,7 @@ import {
   usedBytesOf,
 } from "@/mdm/operations/pool_views.ts";
 import { beatAgeMs, livenessOfComponent } from "@/mdm/operations/processes.ts";
+import { volumeStateOf, volumeUsedBytes } from "@/mdm/operations/volume_views.ts";
 import { type ComponentRow, listComponents } from "@/mdm/store/components.ts";
 import { type DeviceRow, listDevices } from "@/mdm/store/devices.ts";
 import { listDomains } from "@/mdm/store/domains.ts";
@@ -36,7 +37,6 @@ import {
   type OverviewSds,
   type OverviewVolume,
 } from "@/shared/api/overview.ts";
-import { CHUNK_BYTES } from "@/shared/constants.ts";
 import type { ComponentId, PoolId } from "@/shared/ids.ts";
 
 /** How long a loss of unflushed writes, or copies that differed, stay among the alerts, in ms. */
@@ -199,27 +199,6 @@ function volumesOf(
       .map(({ sdcId, accessMode }) => ({ sdcId, accessMode })),
     io: options.totals.ofVolume(volume.volumeId),
   }));
-}
-
-/** How a volume is, by its pool's groups. */
-export function volumeStateOf(volume: VolumeRow, view: PoolView): OverviewVolume["state"] {
-  if (view.health === "failed") return "unavailable";
-  if (view.health === "degraded") return "degraded";
-  return volume.mappingCount > 0 ? "in_use" : "available";
-}
-
-/**
- * Logical bytes that hold data; null while no SDS has said. An SDS that is silent does not count: others lead its groups, or
- * nobody does.
- */
-export function volumeUsedBytes(context: MdmContext, volume: VolumeRow): number | null {
-  const sinceMs = context.clock.monotonicMs() - context.options.times.memberHeardMs;
-  let chunkCount: number | null = null;
-  for (const { heardAtMs, nodeChunks } of context.live.allSds()) {
-    if (heardAtMs < sinceMs || nodeChunks === undefined) continue;
-    chunkCount = (chunkCount ?? 0) + (nodeChunks.get(volume.nodeId) ?? 0);
-  }
-  return chunkCount === null ? null : chunkCount * CHUNK_BYTES;
 }
 
 function componentOverview(context: MdmContext, component: ComponentRow): OverviewComponent {

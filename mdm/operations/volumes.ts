@@ -1,5 +1,5 @@
 /**
- * Volumes: created thin, grown, deleted. A pool gets its placement groups with its first volume.
+ * Volumes: created, grown, deleted. A pool gets its placement groups with its first volume.
  *
  *   (created) ── map ──► mapped ── unmap ──► unmapped ── delete ──► DELETING ── all groups reported ──► (gone)
  *
@@ -21,6 +21,7 @@ import {
   insertVolume,
   listVolumes,
   provisionedBytes,
+  type Provisioning,
   removeDeletedVolume,
   setVolumeDeleting,
   setVolumeSize,
@@ -39,15 +40,15 @@ export interface NewVolumeRequest {
   readonly name: string;
   readonly poolId: PoolId;
   readonly sizeBytes: number;
-  readonly provisioning: "thin" | "thick";
+  readonly provisioning: Provisioning;
 }
 
 /**
  * Creates a volume. The first of a pool waits a little for devices whose processes are still formatting them, so that the groups
  * are spread over all of them.
  *
- * @throws {StorageError} `not_found` for the pool, `conflict` for the name, `rule_broken` for the size, `unavailable` without an
- * active device, `unsupported` for thick provisioning.
+ * @throws {StorageError} `not_found` for the pool, `conflict` for the name, `rule_broken` for the size or without room, `unavailable` without an
+ * active device.
  */
 export async function createVolume(context: MdmContext, request: NewVolumeRequest): Promise<VolumeRow> {
   checkNewVolume(context, request);
@@ -59,15 +60,9 @@ export async function createVolume(context: MdmContext, request: NewVolumeReques
   const pool = checkNewVolume(context, request);
   const volumeId = context.db.transaction(() => {
     if (pool.pgCount === null) createGroups(context, pool);
-    const { name, poolId, sizeBytes } = request;
-    const made = insertVolume(context.db, {
-      name,
-      poolId,
-      sizeBytes,
-      provisioning: "thin",
-      atMs: context.time.nowMs(),
-    });
-    const message = `Volume ${name} of ${gibOfBytes(sizeBytes)} GB was created in pool ${pool.name}`;
+    const { name, sizeBytes, provisioning } = request;
+    const made = insertVolume(context.db, { ...request, atMs: context.time.nowMs() });
+    const message = `Volume ${name} of ${gibOfBytes(sizeBytes)} GB, ${provisioning}, was created in pool ${pool.name}`;
     recordEvent(context, { type: "volume_create", severity: "info", subject: name, message });
     return made;
   });
@@ -78,9 +73,6 @@ export async function createVolume(context: MdmContext, request: NewVolumeReques
 function checkNewVolume(context: MdmContext, request: NewVolumeRequest): PoolRow {
   const attempt = `Cannot create volume ${request.name}`;
   const pool = requirePool(context, request.poolId);
-  if (request.provisioning === "thick") {
-    throw new StorageError("unsupported", `${attempt}: thick provisioning does not exist yet, thin does`);
-  }
   if (volumeByName(context.db, request.name) !== undefined) {
     throw new StorageError("conflict", `${attempt}: the name is taken`);
   }
@@ -114,6 +106,12 @@ export function requireVolume(context: MdmContext, volumeId: VolumeId): VolumeRo
 
 export function allVolumes(context: MdmContext): VolumeRow[] {
   return listVolumes(context.db);
+}
+
+/** Volumes never shrink: what lies beyond the new end would be lost. @throws {StorageError} `not_found`, `unsupported`. */
+export function shrinkVolume(context: MdmContext, volumeId: VolumeId): never {
+  const volume = requireVolume(context, volumeId);
+  throw new StorageError("unsupported", `Cannot shrink volume ${volume.name}: volumes can only grow so far`);
 }
 
 /** Grows a volume. @throws {StorageError} `not_found`, or `rule_broken` unless the size grows and fits. */

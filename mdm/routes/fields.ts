@@ -16,7 +16,8 @@ function numberField(pattern: RegExp) {
 
 /** An id in a body, a query or a path: text of digits is taken too. */
 export function idField<Id extends number>() {
-  return numberField(/^\d{1,16}$/).pipe(z.int().positive()).transform((value) => value as Id);
+  return numberField(/^\d{1,16}$/).pipe(z.int().positive()).transform((value) => value as Id)
+    .meta({ type: "integer", minimum: 1 });
 }
 
 export const domainIdField = idField<ProtectionDomainId>();
@@ -34,7 +35,27 @@ const GIB_MAX = 2 ** 30;
 
 /** A size in GiB, fractions allowed, as bytes rounded up to blocks. */
 export const sizeGbField = numberField(/^\d{1,10}(?:\.\d{1,20})?$/).pipe(z.number().positive().max(GIB_MAX))
-  .transform(bytesOfGib);
+  .transform(bytesOfGib).meta({ type: "number", exclusiveMinimum: 0, description: "In GiB; fractions are allowed" });
 
 /** A TCP port, or none. */
 export const portField = z.number().int().min(1).max(65_535).nullish().transform((value) => value ?? null);
+
+/** A kind of process, in any case. */
+export const componentTypeField = z.string().toUpperCase().pipe(z.enum(["MDM", "SDS", "SDC", "MGMT"]))
+  .meta({ type: "string", enum: ["MDM", "SDS", "SDC", "MGMT"] });
+
+/** Where a time is a text, it is ISO 8601 in UTC. */
+export const timeShape = z.string().meta({ format: "date-time" });
+
+/** What a creation answers. */
+export const namedShape = z.object({ id: z.int(), name: z.string() });
+
+/** `status` of an answer that says no more than that it was done. */
+export function statusShape<Word extends string>(word: Word) {
+  return z.object({ status: z.literal(word) });
+}
+
+/** Query of a list: how many at most. */
+export const pageQuery = z.object({
+  limit: z.coerce.number().int().min(1).max(1000).default(100),
+});

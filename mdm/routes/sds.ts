@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { Hono } from "hono";
+import { OpenAPIHono } from "@hono/zod-openapi";
 import { z } from "zod";
 import type { MdmContext } from "@/mdm/context.ts";
 import { gibOfBytes } from "@/mdm/core/capacity.ts";
@@ -16,6 +16,7 @@ import {
   domainIdField,
   faultSetIdField,
   idField,
+  namedShape,
   nameField,
   poolIdField,
   sdsIdField,
@@ -23,12 +24,13 @@ import {
 } from "@/mdm/routes/fields.ts";
 import { type DeviceRow, devicesOfSds } from "@/mdm/store/devices.ts";
 import type { SdsRow } from "@/mdm/store/sds.ts";
-import { parseBody, parseParams } from "@/shared/http/body.ts";
+import { addRoute } from "@/shared/http/api.ts";
+
+const tag = "SDSs";
 
 /** Devices of one SDS at most. */
 const DEVICES_MAX = 64;
 const DEVICE_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
-
 /** Device names, as a list or separated by commas. */
 const devicesField = z.union([z.string(), z.array(z.string())]).default("blk0")
   .transform((value) =>
@@ -51,32 +53,73 @@ const addSchema = z.object({
 });
 const idParams = z.object({ id: sdsIdField });
 
-export function sdsRoutes(context: MdmContext): Hono {
-  const routes = new Hono();
-  routes.post("/add", async (c) => {
-    const body = await parseBody(c, addSchema);
-    const sds = addSds(context, {
-      name: body.name,
-      domainId: body.protection_domain_id,
-      claimedBytes: body.total_capacity_gb,
-      devices: body.devices,
-      poolId: body.pool_id ?? undefined,
-      clusterNodeId: body.cluster_node_id ?? undefined,
-      faultSetId: body.fault_set_id ?? undefined,
-      faultSetName: body.fault_set ?? undefined,
-    });
-    return c.json({ id: sds.sdsId, name: sds.name });
+/** State of an SDS in the predecessor's words. */
+export const sdsWordShape = z.enum(["UP", "DEGRADED", "DOWN"]);
+const sdsShape = z.object({
+  id: z.int(),
+  name: z.string(),
+  state: sdsWordShape,
+  cluster_node_id: z.int(),
+  component_id: z.string(),
+  protection_domain_id: z.int(),
+  fault_set_id: z.int().nullable(),
+  total_capacity_gb: z.number(),
+  used_capacity_gb: z.number(),
+  devices: z.string(),
+}).meta({ id: "Sds" });
+const sdsDetailShape = z.object({ ...sdsShape.shape, ip_address: z.string(), port: z.int().nullable() })
+  .meta({ id: "SdsDetail" });
+
+export function sdsRoutes(context: MdmContext): OpenAPIHono {
+  const routes = new OpenAPIHono();
+  addRoute(routes, {
+    method: "post",
+    path: "/add",
+    tag,
+    summary: "Adds an SDS with its devices, on a registered process",
+    body: addSchema,
+    answer: namedShape,
+    refusals: [400, 404, 409],
+    handle: ({ body }) => {
+      const sds = addSds(context, {
+        name: body.name,
+        domainId: body.protection_domain_id,
+        claimedBytes: body.total_capacity_gb,
+        devices: body.devices,
+        poolId: body.pool_id ?? undefined,
+        clusterNodeId: body.cluster_node_id ?? undefined,
+        faultSetId: body.fault_set_id ?? undefined,
+        faultSetName: body.fault_set ?? undefined,
+      });
+      return { id: sds.sdsId, name: sds.name };
+    },
   });
-  routes.get("/list", (c) => c.json(allSds(context).map((sds) => sdsJson(context, sds))));
-  routes.get("/:id", (c) => {
-    const sds = requireSds(context, parseParams(c, idParams).id);
-    return c.json({ ...sdsJson(context, sds), ip_address: sds.address, port: sds.dataPort });
+  addRoute(routes, {
+    method: "get",
+    path: "/list",
+    tag,
+    summary: "Lists the SDSs",
+    answer: z.array(sdsShape),
+    handle: () => allSds(context).map((sds) => sdsJson(context, sds)),
+  });
+  addRoute(routes, {
+    method: "get",
+    path: "/{id}",
+    tag,
+    summary: "Shows an SDS",
+    params: idParams,
+    answer: sdsDetailShape,
+    refusals: [404],
+    handle: ({ params }) => {
+      const sds = requireSds(context, params.id);
+      return { ...sdsJson(context, sds), ip_address: sds.address, port: sds.dataPort };
+    },
   });
   return routes;
 }
 
 /** State of an SDS in the predecessor's words. */
-export function sdsWord(context: MdmContext, sds: SdsRow): "UP" | "DEGRADED" | "DOWN" {
+export function sdsWord(context: MdmContext, sds: SdsRow): z.output<typeof sdsWordShape> {
   const hasFailedDevice = devicesOfSds(context.db, sds.sdsId).some((device) => device.state === "failed");
   return sdsStateOf(livenessOfComponent(context, sds.componentId), { hasFailedDevice });
 }

@@ -3,21 +3,40 @@
  *
  * @module
  */
-import { Hono } from "hono";
+import { OpenAPIHono } from "@hono/zod-openapi";
 import { z } from "zod";
 import type { MdmContext } from "@/mdm/context.ts";
 import { gibOfBytes } from "@/mdm/core/capacity.ts";
 import { mapVolume, unmapVolume } from "@/mdm/operations/mappings.ts";
-import { volumeStateOf, volumeUsedBytes } from "@/mdm/operations/overview.ts";
+import { poolViewOf } from "@/mdm/operations/pool_space.ts";
 import { EMPTY_POOL, type PoolView, poolViews } from "@/mdm/operations/pool_views.ts";
-import { allVolumes, createVolume, deleteVolume, extendVolume, requireVolume } from "@/mdm/operations/volumes.ts";
-import { nameField, poolIdField, sdcIdField, sizeGbField, volumeIdField } from "@/mdm/routes/fields.ts";
+import { volumeStateOf, volumeUsedBytes } from "@/mdm/operations/volume_views.ts";
+import {
+  allVolumes,
+  createVolume,
+  deleteVolume,
+  extendVolume,
+  requireVolume,
+  shrinkVolume,
+} from "@/mdm/operations/volumes.ts";
+import {
+  namedShape,
+  nameField,
+  poolIdField,
+  sdcIdField,
+  sizeGbField,
+  statusShape,
+  timeShape,
+  volumeIdField,
+} from "@/mdm/routes/fields.ts";
 import { mappingsOfVolume } from "@/mdm/store/mappings.ts";
 import { freshPgCount } from "@/mdm/store/pgs.ts";
 import { sdcById } from "@/mdm/store/sdc.ts";
 import type { VolumeRow } from "@/mdm/store/volumes.ts";
 import { accessModeSchema } from "@/shared/api/sdc.ts";
-import { parseBody, parseParams, parseQuery } from "@/shared/http/body.ts";
+import { addRoute } from "@/shared/http/api.ts";
+
+const tag = "Volumes";
 
 const createSchema = z.object({
   name: nameField,
@@ -25,70 +44,150 @@ const createSchema = z.object({
   provisioning: z.enum(["thin", "thick"]).default("thin"),
   pool_id: poolIdField,
 });
-const mapSchema = z.object({
+const mapQuery = z.object({
   volume_id: volumeIdField,
   sdc_id: sdcIdField,
   access_mode: accessModeSchema.default("readWrite"),
 });
-const unmapSchema = z.object({ volume_id: volumeIdField, sdc_id: sdcIdField });
-const extendSchema = z.object({ volume_id: volumeIdField, new_size_gb: sizeGbField });
+const unmapQuery = z.object({ volume_id: volumeIdField, sdc_id: sdcIdField });
+const resizeQuery = z.object({ volume_id: volumeIdField, new_size_gb: sizeGbField });
 const idParams = z.object({ id: volumeIdField });
 
-export function volumeRoutes(context: MdmContext): Hono {
-  const routes = new Hono();
-  routes.post("/create", async (c) => {
-    const body = await parseBody(c, createSchema);
-    const volume = await createVolume(context, {
-      name: body.name,
-      sizeBytes: body.size_gb,
-      provisioning: body.provisioning,
-      poolId: body.pool_id,
-    });
-    return c.json({ id: volume.volumeId, name: volume.name });
+const volumeShape = z.object({
+  id: z.int(),
+  name: z.string(),
+  state: z.enum(["AVAILABLE", "IN_USE", "DEGRADED", "CREATING", "DELETING"]),
+  size_gb: z.number(),
+  pool_id: z.int(),
+  provisioning: z.enum(["thin", "thick"]),
+  mapping_count: z.int(),
+}).meta({ id: "Volume" });
+const volumeDetailShape = z.object({
+  ...volumeShape.shape,
+  used_capacity_gb: z.number(),
+  io_mode: z.literal("network"),
+  mappings: z.array(z.object({
+    sdc_id: z.int(),
+    sdc_name: z.string(),
+    access_mode: accessModeSchema,
+    mapped_at: timeShape,
+  })),
+}).meta({ id: "VolumeDetail" });
+
+export function volumeRoutes(context: MdmContext): OpenAPIHono {
+  const routes = new OpenAPIHono();
+  addLife(routes, context);
+  addMapping(routes, context);
+  addRoute(routes, {
+    method: "get",
+    path: "/list",
+    tag,
+    summary: "Lists the volumes",
+    answer: z.array(volumeShape),
+    handle: () => {
+      const views = poolViews(context);
+      const viewOf = (volume: VolumeRow) => views.get(volume.poolId) ?? EMPTY_POOL;
+      return allVolumes(context).map((volume) => volumeJson(context, { volume, view: viewOf(volume) }));
+    },
   });
-  routes.post("/map", async (c) => {
-    const { volume_id: volumeId, sdc_id: sdcId, access_mode: accessMode } = parseQuery(c, mapSchema);
-    await mapVolume(context, { volumeId, sdcId, accessMode });
-    return c.json({ status: "mapped" });
-  });
-  routes.post("/unmap", async (c) => {
-    const { volume_id: volumeId, sdc_id: sdcId } = parseQuery(c, unmapSchema);
-    await unmapVolume(context, { volumeId, sdcId });
-    return c.json({ status: "unmapped" });
-  });
-  routes.post("/extend", async (c) => {
-    const { volume_id: volumeId, new_size_gb: sizeBytes } = parseQuery(c, extendSchema);
-    await extendVolume(context, { volumeId, sizeBytes });
-    return c.json({ status: "extended" });
-  });
-  routes.get("/list", (c) => {
-    const views = poolViews(context);
-    return c.json(
-      allVolumes(context).map((volume) =>
-        volumeJson(context, { volume, view: views.get(volume.poolId) ?? EMPTY_POOL })
-      ),
-    );
-  });
-  routes.get("/:id", (c) => {
-    const volume = requireVolume(context, parseParams(c, idParams).id);
-    const view = poolViews(context).get(volume.poolId) ?? EMPTY_POOL;
-    return c.json({
-      ...volumeJson(context, { volume, view }),
-      used_capacity_gb: gibOfBytes(volumeUsedBytes(context, volume) ?? 0),
-      io_mode: "network",
-      mappings: mappingsOfVolume(context.db, volume.volumeId).map((mapping) => ({
-        sdc_id: mapping.sdcId,
-        sdc_name: sdcById(context.db, mapping.sdcId)?.name ?? "",
-        access_mode: mapping.accessMode,
-        mapped_at: new Date(mapping.changedAtMs).toISOString(),
-      })),
-    });
-  });
-  routes.delete("/:id", async (c) => {
-    await deleteVolume(context, parseParams(c, idParams).id);
-    return c.json({ status: "deleted" });
+  addRoute(routes, {
+    method: "get",
+    path: "/{id}",
+    tag,
+    summary: "Shows a volume with its mappings",
+    params: idParams,
+    answer: volumeDetailShape,
+    refusals: [404],
+    handle: ({ params }) => volumeDetail(context, requireVolume(context, params.id)),
   });
   return routes;
+}
+
+function addLife(routes: OpenAPIHono, context: MdmContext): void {
+  addRoute(routes, {
+    method: "post",
+    path: "/create",
+    tag,
+    summary: "Creates a volume",
+    body: createSchema,
+    answer: namedShape,
+    refusals: [400, 404, 409, 503],
+    handle: async ({ body }) => {
+      const volume = await createVolume(context, {
+        name: body.name,
+        sizeBytes: body.size_gb,
+        provisioning: body.provisioning,
+        poolId: body.pool_id,
+      });
+      return { id: volume.volumeId, name: volume.name };
+    },
+  });
+  addRoute(routes, {
+    method: "post",
+    path: "/extend",
+    tag,
+    summary: "Grows a volume",
+    query: resizeQuery,
+    answer: statusShape("extended"),
+    refusals: [400, 404],
+    handle: async ({ query }) => {
+      await extendVolume(context, { volumeId: query.volume_id, sizeBytes: query.new_size_gb });
+      return { status: "extended" as const };
+    },
+  });
+  addRoute(routes, {
+    method: "post",
+    path: "/shrink",
+    tag,
+    summary: "Refused: volumes can only grow",
+    query: resizeQuery,
+    answer: statusShape("shrunk"),
+    refusals: [404, 501],
+    handle: ({ query }) => shrinkVolume(context, query.volume_id),
+  });
+  addRoute(routes, {
+    method: "delete",
+    path: "/{id}",
+    tag,
+    summary: "Deletes an unmapped volume",
+    params: idParams,
+    answer: statusShape("deleted"),
+    refusals: [400, 404, 503],
+    handle: async ({ params }) => {
+      await deleteVolume(context, params.id);
+      return { status: "deleted" as const };
+    },
+  });
+}
+
+function addMapping(routes: OpenAPIHono, context: MdmContext): void {
+  addRoute(routes, {
+    method: "post",
+    path: "/map",
+    tag,
+    summary: "Lets an SDC use a volume",
+    query: mapQuery,
+    answer: statusShape("mapped"),
+    refusals: [404, 503],
+    handle: async ({ query }) => {
+      const { volume_id: volumeId, sdc_id: sdcId, access_mode: accessMode } = query;
+      await mapVolume(context, { volumeId, sdcId, accessMode });
+      return { status: "mapped" as const };
+    },
+  });
+  addRoute(routes, {
+    method: "post",
+    path: "/unmap",
+    tag,
+    summary: "Takes a volume away from an SDC",
+    query: unmapQuery,
+    answer: statusShape("unmapped"),
+    refusals: [404, 503],
+    handle: async ({ query }) => {
+      await unmapVolume(context, { volumeId: query.volume_id, sdcId: query.sdc_id });
+      return { status: "unmapped" as const };
+    },
+  });
 }
 
 function volumeJson(context: MdmContext, options: { volume: VolumeRow; view: PoolView }) {
@@ -104,9 +203,37 @@ function volumeJson(context: MdmContext, options: { volume: VolumeRow; view: Poo
   };
 }
 
+function volumeDetail(context: MdmContext, volume: VolumeRow) {
+  return {
+    ...volumeJson(context, { volume, view: poolViewOf(context, volume.poolId) }),
+    used_capacity_gb: gibOfBytes(volumeUsedBytes(context, volume) ?? 0),
+    io_mode: "network" as const,
+    mappings: mappingsOfVolume(context.db, volume.volumeId).map((mapping) => ({
+      sdc_id: mapping.sdcId,
+      sdc_name: sdcById(context.db, mapping.sdcId)?.name ?? "",
+      access_mode: mapping.accessMode,
+      mapped_at: new Date(mapping.changedAtMs).toISOString(),
+    })),
+  };
+}
+
 /** State in the predecessor's words; CREATING while the pool's groups are made. */
-function stateWord(context: MdmContext, options: { volume: VolumeRow; view: PoolView }): string {
+export function stateWord(
+  context: MdmContext,
+  options: { volume: VolumeRow; view: PoolView },
+): z.output<typeof volumeShape>["state"] {
   if (freshPgCount(context.db, options.volume.poolId) > 0) return "CREATING";
-  const state = volumeStateOf(options.volume, options.view);
-  return state === "unavailable" ? "DEGRADED" : state.toUpperCase();
+  switch (volumeStateOf(options.volume, options.view)) {
+    case "available":
+      return "AVAILABLE";
+    case "in_use":
+      return "IN_USE";
+    case "creating":
+      return "CREATING";
+    case "deleting":
+      return "DELETING";
+    case "degraded":
+    case "unavailable":
+      return "DEGRADED";
+  }
 }

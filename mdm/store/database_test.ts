@@ -2,7 +2,7 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
 import { preparedDatabase } from "@/mdm/store/database.ts";
 import { MIGRATIONS } from "@/mdm/store/migrations/all.ts";
-import { migrationChecksum } from "@/shared/migrate.ts";
+import { migrate, migrationChecksum } from "@/shared/migrate.ts";
 
 /** Checksums of the migrations that were released: none may ever change. */
 const RELEASED = [
@@ -11,6 +11,7 @@ const RELEASED = [
   "volumes d79573ef42192c7d6125c97688cb9e63f61cc445701d79ef643bcecec0cb06dc",
   "placement 97581528815fb181c06ccb6f8e2cdd54ff2a3fde52aa31df00e1b802212a6fa0",
   "io tokens 498f5e853a8ed37f572ee4fff5d0a345832e30685512654758d34dd1cc0fe691",
+  "thick volumes 4fae0ef3942710dce215528ec77b3bf77273a5f1179a4ee6642250e9adff22cb",
 ];
 
 Deno.test("migrations are numbered without gaps and were not edited", () => {
@@ -65,5 +66,25 @@ Deno.test("every table is read by some file of the store", async () => {
     }
   }
   for (const table of tables) assert(new RegExp(`(FROM|JOIN) ${table}\\b`).test(source), `${table} is read`);
+  sqlite.close();
+});
+
+Deno.test("migration 6 keeps volumes, and never gives the id of a deleted one again", () => {
+  const sqlite = new DatabaseSync(":memory:");
+  sqlite.exec("PRAGMA foreign_keys = ON");
+  migrate(sqlite, MIGRATIONS.slice(0, 5));
+  sqlite.exec(`INSERT INTO protection_domains VALUES (1, 'pd', '', 0);
+    INSERT INTO storage_pools VALUES (1, 1, 'pool', 1, 'two_copies', 2, 0, NULL, 0);
+    INSERT INTO vtree VALUES (1, 1); INSERT INTO node VALUES (1, 1);`);
+  const insert = (name: string) =>
+    sqlite.exec(`INSERT INTO volumes (name, pool_id, vtree_id, node_id, size_bytes, provisioning, state, created_at_ms)
+      VALUES ('${name}', 1, 1, 1, 4096, 'thin', 'READY', 7)`);
+  insert("kept");
+  insert("deleted");
+  sqlite.exec("DELETE FROM volumes WHERE name = 'deleted'");
+  migrate(sqlite, MIGRATIONS);
+  insert("new");
+  const rows = sqlite.prepare("SELECT id, name, created_at_ms AS at FROM volumes ORDER BY id").all();
+  assertEquals(rows.map(({ id, name, at }) => [id, name, at]), [[1, "kept", 7], [3, "new", 7]]);
   sqlite.close();
 });

@@ -6,6 +6,9 @@
 import type { Database } from "@/mdm/store/database.ts";
 import { asId, type NodeId, type PoolId, type VolumeId, type VtreeId } from "@/shared/ids.ts";
 
+/** Thin: space is taken when it is written. Thick: its whole size is reserved in the pool. */
+export type Provisioning = "thin" | "thick";
+
 export interface VolumeRow {
   readonly volumeId: VolumeId;
   readonly name: string;
@@ -13,7 +16,7 @@ export interface VolumeRow {
   readonly vtreeId: VtreeId;
   readonly nodeId: NodeId;
   readonly sizeBytes: number;
-  readonly provisioning: "thin";
+  readonly provisioning: Provisioning;
   readonly createdAtMs: number;
   /** SDCs that may use it. */
   readonly mappingCount: number;
@@ -27,7 +30,7 @@ const SELECT = `SELECT v.id AS volumeId, v.name, v.pool_id AS poolId, v.vtree_id
 /** Inserts vTree, node and volume. */
 export function insertVolume(
   db: Database,
-  volume: { name: string; poolId: PoolId; sizeBytes: number; provisioning: "thin"; atMs: number },
+  volume: { name: string; poolId: PoolId; sizeBytes: number; provisioning: Provisioning; atMs: number },
 ): VolumeId {
   const vtreeId = db.run("INSERT INTO vtree (pool_id) VALUES (?)", volume.poolId).lastId;
   const nodeId = db.run("INSERT INTO node (vtree_id) VALUES (?)", vtreeId).lastId;
@@ -57,6 +60,11 @@ export function volumeByName(db: Database, name: string): VolumeRow | undefined 
 /** Volumes that are not being deleted. */
 export function listVolumes(db: Database): VolumeRow[] {
   return db.all(`${SELECT} WHERE v.state <> 'DELETING' ORDER BY v.id`);
+}
+
+/** Those of a pool that are not being deleted. */
+export function volumesOfPool(db: Database, poolId: PoolId): VolumeRow[] {
+  return db.all(`${SELECT} WHERE v.pool_id = ? AND v.state <> 'DELETING' ORDER BY v.id`, poolId);
 }
 
 /** Sum of the sizes of a pool's volumes; those being deleted do not count. */

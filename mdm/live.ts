@@ -21,6 +21,7 @@ import {
 } from "@/shared/ids.ts";
 import type { StartBudget } from "@/mdm/core/joins.ts";
 import { JoinTable } from "@/mdm/join_table.ts";
+import type { PlannedOrder } from "@/mdm/operations/pg_orders.ts";
 
 /** Unplanned departures of a device that are remembered. */
 const DEPARTURES_KEPT_MAX = 32;
@@ -52,6 +53,8 @@ export interface SdsLife {
   /** Highest mapping version whose revocation it confirmed: no operation under an older generation runs there. */
   revokedVersion: number;
   stopping: boolean;
+  /** When it first said so. */
+  stoppingSinceMs: number | undefined;
   /** By `volumeId/sdcId`. */
   readonly io: Map<string, IoCounters & { readonly volumeId: number; readonly sdcId: number }>;
   /** When a beat was taken last. */
@@ -82,6 +85,8 @@ export class LiveState {
   readonly joins: JoinTable = new JoinTable();
   /** Groups of which a device reported a higher epoch than ours: the database was rolled back. */
   readonly refusedPgs: Map<PgId, { readonly deviceId: DeviceId; readonly epoch: number }> = new Map();
+  /** What primaries are asked to do. */
+  orders: ReadonlyMap<PgId, PlannedOrder> = new Map();
   /** By pool, while some group of it lacks a copy. */
   readonly rebuilds: Map<PoolId, RebuildLife> = new Map();
   /** Joins that each pool may begin. */
@@ -127,6 +132,7 @@ export class LiveState {
       mappingVersion: 0,
       revokedVersion: 0,
       stopping: false,
+      stoppingSinceMs: undefined,
       io: new Map(),
       heardAtMs: Number.NEGATIVE_INFINITY,
       nodeChunks: undefined,

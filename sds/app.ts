@@ -207,16 +207,16 @@ interface StopParts {
 }
 
 /**
- * Clean stop (5.5): tell the MDM, stop admitting and drain, clear intents while peers still answer, keep answering peers that
- * stop too, then close every link, wait for what was started, sync, and mark the devices clean. A primary's groups are taken
- * over by its secondaries, which it tells that it has stopped.
+ * Clean stop (5.5): tell the MDM, which asks for every group to be handed over and for this SDS to be removed from the others;
+ * meanwhile clear intents. Then stop admitting and drain, keep answering peers that stop too, close every link, wait for what was
+ * started, sync, and mark the devices clean. Groups that nobody took within half of `stopMs` are taken over by their
+ * secondaries, which are told that their primary has stopped.
  */
 async function stopCleanly(parts: StopParts): Promise<void> {
   const { context, agent, data, devices, deletions } = parts;
   const { clock, times } = context;
   const deadlineMs = clock.monotonicMs() + times.stopMs;
-  agent.stopping = true;
-  agent.wake();
+  const stopped = new AbortController();
   deletions.stop();
   // Neither a write that waits for a silent member nor a silent peer holds up the stop: what runs still ends with its role.
   const within = async (work: Promise<unknown>): Promise<void> => {
@@ -225,6 +225,10 @@ async function stopCleanly(parts: StopParts): Promise<void> {
     await Promise.race([work, sleep(clock, lateMs, done.signal)]);
     done.abort();
   };
+  const halfMs = times.stopMs / 2;
+  const left = Promise.race([agent.leave(), sleep(clock, halfMs, stopped.signal)]);
+  // What is clear of intents when the others go on alone need not be copied when this SDS is back.
+  await within(Promise.all([left, clearAll(devices)]));
   const quiet = () => sleep(clock, Math.max(0, Math.min(STOP_QUIET_MS, deadlineMs - clock.monotonicMs())));
   await within(data.stopSessions());
   // Peers that stop at the same time settle too, then everybody's round finds nothing dirty, then they run theirs through us.
@@ -237,4 +241,10 @@ async function stopCleanly(parts: StopParts): Promise<void> {
   data.close();
   await Promise.all(devices.all.map((device) => device.stop()));
   await devices.close({ clean: true });
+  stopped.abort();
+}
+
+async function clearAll(devices: DeviceSet): Promise<void> {
+  await Promise.all(devices.all.map((device) => device.settle()));
+  await Promise.all(devices.all.map((device) => device.clearIntents(0)));
 }

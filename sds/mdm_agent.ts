@@ -29,6 +29,8 @@ import { NodeUsageReport } from "@/sds/node_usage.ts";
 
 /** Pause after a call that failed. */
 const RETRY_MS = 500;
+/** Time between two beats of a process that stops and is still needed. */
+const STOP_BEAT_MS = 100;
 
 /** What the agent acts on. */
 export interface MdmAgentOptions {
@@ -61,6 +63,9 @@ export class MdmAgent {
   mdmTerm = 0;
   /** Set while the process stops cleanly; heartbeats tell the MDM. */
   stopping = false;
+  /** No group needs this process any more. */
+  readonly #mayStop = Promise.withResolvers<void>();
+  #isNeeded = true;
 
   constructor(options: MdmAgentOptions) {
     this.#options = options;
@@ -110,6 +115,13 @@ export class MdmAgent {
     return await this.#post("/internal/v1/pg/change", call, pgChangeAnswerSchema);
   }
 
+  /** The MDM has others serve and hold what this process did. Resolves when none needs it any more, at once without an MDM. */
+  leave(): Promise<void> {
+    this.stopping = true;
+    this.wake();
+    return this.mdmIsAlive ? this.#mayStop.promise : Promise.resolve();
+  }
+
   /** Ends the loop. */
   async stop(): Promise<void> {
     this.#stop.abort();
@@ -125,7 +137,7 @@ export class MdmAgent {
         if (!this.#isRegistered) await this.#register();
         await this.#beat();
         told = false;
-        await this.#pause(context.times.sdsHeartbeatMs);
+        await this.#pause(this.stopping && this.#isNeeded ? STOP_BEAT_MS : context.times.sdsHeartbeatMs);
       } catch (error) {
         if (this.#stop.signal.aborted) return;
         if (!told) context.log.warn("Cannot talk to the MDM: {error}", { error });
@@ -225,8 +237,17 @@ export class MdmAgent {
       return this.wake();
     }
     if (answer.configVersion !== this.#configVersion) await this.#fetchConfigs();
-    for (const device of devices.all) device.joins.set(answer.joinTasks);
+    for (const device of devices.all) {
+      device.joins.set(answer.joinTasks);
+      device.handOvers.set(answer.pgOrders ?? []);
+    }
+    if (answer.mayStop) this.#noteMayStop();
     deletions.set(answer.nodeDeletions);
+  }
+
+  #noteMayStop(): void {
+    this.#isNeeded = false;
+    this.#mayStop.resolve();
   }
 
   async #fetchConfigs(): Promise<void> {

@@ -4,7 +4,7 @@
  *
  * | loop | each | does |
  * | --- | --- | --- |
- * | groups | `loopMs`, and soon after a registration or a change | drops `fresh` marks, activates groups whose members all stopped, plans joins |
+ * | groups | `loopMs`, and soon after a registration or a change | drops `fresh` marks, activates groups whose members all stopped, plans joins and orders |
  * | health | 1 s | records changes of state of processes and pools |
  * | housekeeping | 2 s | persists MDM time ahead, rotates token keys, forgets mappings whose tokens have all expired and old tokens |
  *
@@ -14,6 +14,7 @@ import type { MdmContext } from "@/mdm/context.ts";
 import { HealthWatch } from "@/mdm/operations/health.ts";
 import { forgetOldIoTokens } from "@/mdm/operations/io_tokens.ts";
 import { planJoins } from "@/mdm/operations/joins.ts";
+import { planOrders } from "@/mdm/operations/pg_orders.ts";
 import { activateGroups, dropFresh } from "@/mdm/operations/pgs.ts";
 import { rotateTokenKeys } from "@/mdm/secrets.ts";
 import { Soon } from "@/mdm/soon.ts";
@@ -49,6 +50,7 @@ export function tendGroups(context: MdmContext): void {
   dropFresh(context);
   activateGroups(context);
   planJoins(context);
+  planOrders(context);
 }
 
 /** One round of housekeeping. */

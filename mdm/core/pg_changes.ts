@@ -12,7 +12,11 @@
  * | remove_secondary | asker is members[0], the other is a member | without the other | the other |
  * | take_over | asker is another member | asker alone | all others |
  * | add_member | asker is members[0]; joiner registered, in a failure unit of its own, generations acknowledged | with the joiner | none of the joiner; none at all when full |
+ * | hand_over, drained | asker is members[0], the other is a member | the same, the other first | as they were |
+ * | hand_over, undrained | as above; the asker's device may have failed | the other alone | all others |
  * | bump | asker is members[0] | the same | as they were |
+ *
+ * Undrained, a write may have reached one secondary and not another: only the next primary stays, as after a take_over.
  *
  * @module
  */
@@ -83,6 +87,12 @@ export function afterChange(
       return changed(pg, { members: pg.members.filter((member) => member.deviceId === asker.deviceId), facts });
     case "add_member":
       return afterAddMember(pg, { joiner: change.joiner, facts });
+    case "hand_over": {
+      const next = pg.members.slice(1).find((member) => member.deviceId === change.deviceId);
+      if (next === undefined) return refused("not_a_member");
+      const others = change.drained ? pg.members.filter((member) => member !== next) : [];
+      return changed(pg, { members: [next, ...others], facts });
+    }
     case "bump":
       return changed(pg, { members: pg.members, facts });
     default:
@@ -125,7 +135,8 @@ function askerProblem(
   // A request of a process that a newer start has replaced: nobody would serve what it asks for.
   const registered = facts.registeredIncarnation(asker.deviceId);
   if (registered === undefined || !sameIncarnation(registered, asker.incarnation)) return "stale_incarnation";
-  return facts.hasFailed(asker.deviceId) ? "device_failed" : undefined;
+  const leaves = change.kind === "hand_over" && !change.drained;
+  return facts.hasFailed(asker.deviceId) && !leaves ? "device_failed" : undefined;
 }
 
 function afterAddMember(

@@ -90,6 +90,36 @@ Deno.test("afterChange() adds a joiner behind the members; the change that reach
   });
 });
 
+Deno.test("afterChange() lets the primary hand over", async (t) => {
+  const handOver = (heir: PgMember, drained: boolean): PgChange => ({
+    ...{ kind: "hand_over", ...base(7), deviceId: heir.deviceId, drained },
+  });
+  await t.step("drained: the same members, the heir first, nobody departs", () => {
+    const decision = afterChange(group(7, [a, b, c], { copies: 3 }), asked(handOver(c, true), a));
+    assert(decision.kind === "changed");
+    assertEquals(decision.next.members, [c, a, b]);
+    assertEquals([decision.next.epoch, decision.next.departed], [8, []]);
+  });
+  await t.step("undrained: the heir alone, since another secondary may hold more or less", () => {
+    const decision = afterChange(group(7, [a, b, c], { copies: 3 }), asked(handOver(b, false), a));
+    assert(decision.kind === "changed");
+    assertEquals(decision.next.members, [b]);
+    assertEquals(decision.next.departed.map((row) => row.deviceId), [a.deviceId, c.deviceId]);
+  });
+  await t.step("a failed device may leave and keeps no row; it may not stay", () => {
+    const failed = facts({ hasFailed: (deviceId) => deviceId === a.deviceId });
+    const decision = afterChange(group(7, [a, b]), asked(handOver(b, false), a, failed));
+    assert(decision.kind === "changed");
+    assertEquals(decision.next.departed, []);
+    assertEquals(outcome(group(7, [a, b]), asked(handOver(b, true), a, failed)), "device_failed");
+  });
+  await t.step("refused: not the primary, not a member, another epoch", () => {
+    assertEquals(outcome(group(7, [a, b]), asked(handOver(b, true), b)), "not_primary");
+    assertEquals(outcome(group(7, [a, b]), asked(handOver(c, true), a)), "not_a_member");
+    assertEquals(outcome(group(8, [a, b]), asked(handOver(b, true), a)), "stale_epoch");
+  });
+});
+
 Deno.test("afterChange() bumps the epoch and keeps everything else", () => {
   const decision = afterChange(group(7, [a, b]), asked(bump(7), a));
   assertEquals(decision, { kind: "changed", next: group(8, [a, b], { mdmTerm: 5 }) });

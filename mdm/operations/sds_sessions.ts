@@ -9,6 +9,7 @@ import { assignedDevices, failDevice, noteRows } from "@/mdm/operations/devices.
 import { noteConsumedTokens, revokedTokensNow } from "@/mdm/operations/io_tokens.ts";
 import { joinTasksOf, noteJoinReports } from "@/mdm/operations/joins.ts";
 import { activateGroups, configOf, dropFresh } from "@/mdm/operations/pgs.ts";
+import { mayStop, ordersFor } from "@/mdm/operations/pg_orders.ts";
 import { noteDeletedNodes } from "@/mdm/operations/volumes.ts";
 import { counterValue, raiseCounter } from "@/mdm/store/cluster_config.ts";
 import { type DeviceRow, devicesOfSds, recordStart } from "@/mdm/store/devices.ts";
@@ -170,6 +171,7 @@ function noteRegistration(context: MdmContext, options: { sds: SdsRow; accepted:
   life.registered = true;
   life.sequence = -1;
   life.stopping = false;
+  life.stoppingSinceMs = undefined;
   if (newProcess) {
     life.mappingVersion = 0;
     life.revokedVersion = counterValue(context.db, "mapping_version");
@@ -209,6 +211,7 @@ export function heartbeatSds(
   const registered = sds === undefined || takeBeat(context, { sds, call });
   const mappingVersion = counterValue(context.db, "mapping_version");
   const revokedTokens = sds === undefined ? [] : revokedTokensNow(context);
+  const pgOrders = sds === undefined ? [] : ordersFor(context, sds.sdsId);
   return {
     mdmTerm: context.mdmTerm,
     mdmTimeMs: context.time.nowMs(),
@@ -221,6 +224,8 @@ export function heartbeatSds(
     joinTasks: sds === undefined ? [] : joinTasksOf(context, sds.sdsId),
     nodeDeletions: sds !== undefined && hasNodeDeletions(context.db) ? pendingDeletionsOf(context.db, sds.sdsId) : [],
     ...(revokedTokens.length > 0 && { revokedTokens }),
+    ...(pgOrders.length > 0 && { pgOrders }),
+    ...(sds !== undefined && call.stopping && { mayStop: mayStop(context, sds.sdsId) }),
   };
 }
 
@@ -243,6 +248,10 @@ function takeBeat(context: MdmContext, options: { sds: SdsRow; call: SdsHeartbea
   // A late or repeated beat says that the process lived, and nothing else.
   if (call.sequence <= life.sequence) return true;
   life.sequence = call.sequence;
+  if (call.stopping) {
+    life.stoppingSinceMs ??= nowMs;
+    context.tendGroupsSoon();
+  }
   life.stopping = call.stopping;
   life.mappingVersion = Math.max(life.mappingVersion, call.mappingVersion);
   takeDevices(context, { call, rows });

@@ -89,6 +89,16 @@ export function pgsMissingCopies(db: Database): PgRecord[] {
     .map((raw) => withParts(db, raw));
 }
 
+/** Groups of which a member may have to leave: its SDS is one of those that stop, or its device failed. */
+export function pgsToOrder(db: Database, options: { stoppingSdsIds: readonly SdsId[] }): PgRecord[] {
+  return db.all<RawPg>(
+    `${SELECT_PG} WHERE g.id IN (
+       SELECT m.pg_id FROM sds_device_inventory d JOIN pg_member m ON m.device_id = d.id
+       WHERE d.state = 'failed' OR d.sds_id IN (SELECT value FROM json_each(?))) ORDER BY g.id`,
+    JSON.stringify(options.stoppingSdsIds),
+  ).map((raw) => withParts(db, raw));
+}
+
 /** Groups that list a start of a device older than its registered one: somebody must take over, remove or activate. */
 export function pgsWithRestartedMember(db: Database): PgRecord[] {
   return db.all<RawPg>(

@@ -39,6 +39,8 @@ export class PrimaryRole {
   /** Operations from before this role have ended. */
   #olderEnded = false;
   stopped = false;
+  /** Set while the group is being handed over: nothing is served. */
+  #leaving = false;
   readonly targets: Target[] = [];
   /** Operations that hold or wait for locks under this role. */
   readonly operations = new Set<PrimaryOperation>();
@@ -72,6 +74,7 @@ export class PrimaryRole {
     this.writeNumber = 0;
     this.lastWrite.clear();
     this.active = false;
+    this.resume();
     this.#retarget();
     // Own operations, which wait for the new epoch, are not older ones: only the first activation waits for the group.
     if (this.#olderEnded) this.#serveWhenStored();
@@ -108,7 +111,7 @@ export class PrimaryRole {
 
   /** True if requests may start, and reads be answered, now (3.3). */
   mayServe(): boolean {
-    if (!this.active) return false;
+    if (!this.active || this.#leaving) return false;
     for (let index = 0; index < this.targets.length; index++) {
       const target = this.targets[index]!;
       if (countsAsMember(target) && !(target.covered && target.link.leaseHolds())) return false;
@@ -163,6 +166,25 @@ export class PrimaryRole {
   holdWrite(operation: PrimaryOperation): boolean {
     this.#heldWrites?.push(operation);
     return this.#heldWrites !== undefined;
+  }
+
+  get leaving(): boolean {
+    return this.#leaving;
+  }
+
+  /** Serves nothing from now on; resolves when no write of this role is under way any more, whatever it took. */
+  drain(): Promise<void> {
+    assert(!this.#leaving && this.join === undefined, "a group is handed over once, and not while a copy joins");
+    this.#leaving = true;
+    return this.holdWrites();
+  }
+
+  /** Serves again: the hand-over was not asked for, or the epoch has moved on. */
+  resume(): void {
+    if (!this.#leaving) return;
+    this.#leaving = false;
+    this.#quiet = undefined;
+    this.releaseWrites();
   }
 
   /** Holds new writes; resolves when the running ones have ended. */

@@ -23,6 +23,7 @@ import { ChunkLocks } from "@/sds/replication/chunk_locks.ts";
 import { Group } from "@/sds/replication/group.ts";
 import { clearIntents } from "@/sds/replication/intent_clearing.ts";
 import { Grace } from "@/sds/replication/grace.ts";
+import { HandOvers } from "@/sds/replication/hand_overs.ts";
 import { JoinSet } from "@/sds/replication/join_set.ts";
 import { LinkIn } from "@/sds/replication/link_in.ts";
 import { LinkOut } from "@/sds/replication/link_out.ts";
@@ -62,6 +63,7 @@ export class ReplicaDevice {
   readonly #timers: Timer[] = [];
   #lastTickMs: number;
   readonly joins: JoinSet;
+  readonly handOvers: HandOvers;
   readonly #grace: Grace;
   #stopped = false;
 
@@ -72,6 +74,7 @@ export class ReplicaDevice {
     this.#host = host;
     this.changes = new ChangeAgent(this, (call) => host.changePgs(call));
     this.joins = new JoinSet(this);
+    this.handOvers = new HandOvers(this);
     this.#grace = new Grace(this, {
       mdmIsAlive: () => !this.#stopped && store.failed === undefined && host.mdmIsAlive(),
     });
@@ -343,6 +346,7 @@ export class ReplicaDevice {
   async stop(): Promise<void> {
     this.#stopped = true;
     for (const timer of this.#timers) timer.cancel();
+    this.handOvers.stop();
     this.changes.stop();
     for (const group of this.groups.values()) group.stop();
     for (const link of this.#linksOut.values()) link.stop();
@@ -355,9 +359,15 @@ export class ReplicaDevice {
       deviceId: this.deviceId,
       error: failure,
     });
+    const left = [...this.groups.values()].flatMap(({ pgId, primary }) => {
+      const { epoch, members } = primary?.config ?? {};
+      const heir = members?.[1];
+      return epoch === undefined || heir === undefined ? [] : [{ pgId, epoch, deviceId: heir.deviceId }];
+    });
     for (const group of this.groups.values()) group.stop();
     for (const link of this.#linksOut.values()) link.stop();
     for (const link of this.#linksIn.values()) link.session?.retire("the device failed");
+    this.handOvers.leaveAll(left);
     this.#host.configurationsChanged();
   }
 

@@ -93,6 +93,13 @@ export const pgChangeSchema = z.discriminatedUnion("kind", [
     ...changeBase,
     joiner: z.object({ deviceId: idSchema<DeviceId>(), incarnation: incarnationSchema }),
   }),
+  /** `drained`: nothing of the asker's is under way, the members hold the same. `deviceId` is the next primary. */
+  z.object({
+    kind: z.literal("hand_over"),
+    ...changeBase,
+    deviceId: idSchema<DeviceId>(),
+    drained: z.boolean(),
+  }),
   z.object({ kind: z.literal("bump"), ...changeBase }),
 ]);
 /** A change that a member asks the MDM for, under the epoch it knows. */

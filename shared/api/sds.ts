@@ -183,6 +183,19 @@ export const joinTaskSchema = z.object({
 });
 export type JoinTask = z.output<typeof joinTaskSchema>;
 
+/**
+ * What the MDM wants of a primary, under one epoch: to hand its group over, or to have a member removed. Said again until the
+ * epoch has moved on.
+ */
+export const pgOrderSchema = z.object({
+  kind: z.enum(["hand_over", "remove_secondary"]),
+  pgId: idSchema<PgId>(),
+  epoch: idSchema<Epoch>(),
+  /** The next primary, or the member that leaves. */
+  deviceId: idSchema<DeviceId>(),
+});
+export type PgOrder = z.output<typeof pgOrderSchema>;
+
 export const sdsHeartbeatAnswerSchema = z.object({
   mdmTerm: count,
   mdmTimeMs: z.number(),
@@ -196,6 +209,10 @@ export const sdsHeartbeatAnswerSchema = z.object({
   tokenKeys: z.array(tokenKeySchema),
   /** Every join that this SDS should be running, as primary. */
   joinTasks: z.array(joinTaskSchema),
+  /** Left out when there are none. */
+  pgOrders: z.array(pgOrderSchema).optional(),
+  /** To a process that stops: no group needs it any more that others could serve. Left out otherwise. */
+  mayStop: z.boolean().optional(),
   /**
    * Nodes of deleted volumes that groups led from this SDS may still hold: delete their chunks by replicated writes (7.3), then
    * report the groups in `deletedNodes`. Named until every group was reported.

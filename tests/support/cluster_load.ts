@@ -5,8 +5,9 @@
  * @module
  */
 import type { BlockRequest } from "@/sdc/block_device.ts";
-import { BLOCK_BYTES, CHUNK_BYTES } from "@/shared/constants.ts";
+import { BLOCK_BYTES, CHUNK_BYTES, REGIONS_KEPT_SET } from "@/shared/constants.ts";
 import { assert } from "@/shared/errors.ts";
+import { ALL_GUARDS } from "@/shared/guards.ts";
 import { Cluster, type ClusterOptions } from "@/tests/sim/cluster.ts";
 import { EventLog } from "@/tests/sim/event_log.ts";
 import { World } from "@/tests/sim/process.ts";
@@ -28,7 +29,15 @@ export async function withCluster(
   const time = new VirtualTime();
   const random = new SeededRandom("cluster-load");
   const world = new World({ time, random: random.fork("wire"), log: new EventLog({ nowMs: () => time.nowMs }) });
-  const cluster = new Cluster({ sdcCount: 1, sharedVolume: false, ...options, world, random });
+  const cluster = new Cluster({
+    sdcCount: 1,
+    sharedVolume: false,
+    regionsKeptSet: REGIONS_KEPT_SET,
+    guards: ALL_GUARDS,
+    ...options,
+    world,
+    random,
+  });
   const fixture = new ClusterFixture(cluster, time);
   let outcome: { readonly error?: unknown } | undefined;
   cluster.setUp().then(() => test(fixture)).then(() => outcome = {}, (error) => outcome = { error });

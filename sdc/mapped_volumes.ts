@@ -18,6 +18,7 @@ import { type SessionScope, VolumeLink } from "@/sdc/remote/volume_link.ts";
 import { FailureLog } from "@/sdc/store/failure_log.ts";
 import type { SdcStore } from "@/sdc/store/store.ts";
 import type { SdcMapping } from "@/shared/api/sdc.ts";
+import { tokenIdOf } from "@/shared/auth.ts";
 import { assert, StorageError } from "@/shared/errors.ts";
 import type { VolumeId } from "@/shared/ids.ts";
 
@@ -77,6 +78,12 @@ export class MappedVolumes {
   /** The volume of that id, or undefined when it is not mapped here. */
   openById(volumeId: number): BlockDevice | undefined {
     return this.#volumes.get(volumeId as VolumeId)?.guard; // a number that is no id finds nothing
+  }
+
+  /** Id of the session token under which the volume is used; undefined before the first one came. */
+  tokenIdOf(volumeId: number): string | undefined {
+    const text = this.#volumes.get(volumeId as VolumeId)?.link.token(); // a number that is no id finds nothing
+    return text === undefined ? undefined : tokenIdOf(text);
   }
 
   /** The volume of that id with its parts, or undefined when it is not mapped here. */

@@ -62,6 +62,16 @@ export function signToken(token: SessionToken, key: TokenKey): string {
   return `${body}.${hmacHex(key.keyHex, body)}`;
 }
 
+/** The id that a token of {@linkcode signToken} names, unchecked; undefined for text that is none. For logs and answers. */
+export function tokenIdOf(text: string): string | undefined {
+  try {
+    const payload: unknown = JSON.parse(Buffer.from(text.split(".")[1] ?? "", "base64url").toString("utf8"));
+    return sessionTokenSchema.shape.id.parse((payload as { id?: unknown } | null)?.id); // its type is what is parsed
+  } catch {
+    return undefined;
+  }
+}
+
 /** The token, or why it is none. Says nothing of time, session or revocation: the caller checks those. */
 export type OpenedToken =
   | { readonly kind: "ok"; readonly token: SessionToken }

@@ -4,14 +4,15 @@
  *
  * @module
  */
-import { LineReader } from "@/sdc/device_server/line_reader.ts";
-import { decodeMessage, DEVICE_LINE_BYTES_MAX, type MessageId } from "@/sdc/device_server/messages.ts";
+import { MessageReader } from "@/sdc/device_server/message_reader.ts";
+import { decodeMessage, DEVICE_LINE_BYTES_MAX, type Framing, type MessageId } from "@/sdc/device_server/messages.ts";
 import { type AnswerFields, DeviceSession, type DeviceVolumes } from "@/sdc/device_server/session.ts";
 import type { BufferPool } from "@/shared/buffers.ts";
 import type { Clock } from "@/shared/clock.ts";
 import { type ErrorCode, StorageError } from "@/shared/errors.ts";
 import { SendQueue } from "@/shared/net/send_queue.ts";
 import type { Connection } from "@/shared/transport.ts";
+import { encodeDeviceFrame } from "@/shared/wire/device.ts";
 
 /** Limits of the device port. */
 export interface DeviceLimits {
@@ -27,7 +28,7 @@ export interface DeviceLimits {
 
 /** The defaults. */
 export const DEVICE_LIMITS: DeviceLimits = {
-  connectionsMax: 64,
+  connectionsMax: 2_048,
   idleMs: 60_000,
   queuedBytesMax: 1024 * 1024,
   drainMs: 60_000,
@@ -46,6 +47,7 @@ export class DeviceConnection {
   readonly #connection: Connection;
   readonly #parts: DeviceConnectionParts;
   readonly #queue: SendQueue;
+  #framing: Framing = "json";
   #stopping = false;
   #waiting = false;
 
@@ -57,20 +59,20 @@ export class DeviceConnection {
 
   /** Serves the client to its end and gives the reason, for the log. Never rejects. */
   async run(): Promise<string> {
-    const lines = new LineReader({
+    const reader = new MessageReader({
       buffers: this.#parts.buffers,
       lineBytesMax: DEVICE_LINE_BYTES_MAX,
       read: (into) => this.#read(into),
     });
     try {
-      const reason = await this.#serve(lines);
+      const reason = await this.#serve(reader);
       await this.#drain();
       return reason;
     } catch (error) {
       return `the connection broke: ${error instanceof Error ? error.message : error}`;
     } finally {
       this.#abort();
-      lines.release();
+      reader.release();
     }
   }
 
@@ -80,45 +82,65 @@ export class DeviceConnection {
     if (this.#waiting) this.#abort();
   }
 
-  async #serve(lines: LineReader): Promise<string> {
+  async #serve(reader: MessageReader): Promise<string> {
     const session = new DeviceSession(this.#parts.volumes);
     while (!this.#stopping) {
-      const line = await lines.next();
-      if (line.kind === "end") return "the client left";
-      if (line.kind === "too_long") {
+      const message = this.#framing === "json" ? await reader.nextLine() : await reader.nextFrame();
+      if (message.kind === "end") return "the client left";
+      if (message.kind === "too_long") {
         this.#refuse(undefined, { code: "too_large", message: `A line has at most ${DEVICE_LINE_BYTES_MAX} bytes` });
         return "the client sent a line that is too long";
       }
-      if (line.text.trim() === "") continue;
-      if (await this.#answer(session, line.text) === "disconnect") return "the client disconnected";
+      if (message.kind === "broken") {
+        this.#refuse(undefined, { code: "bad_request", message: message.problem });
+        return `the client sent no frame: ${message.problem}`;
+      }
+      if (message.kind === "line" && message.text.trim() === "") continue;
+      const payload = message.kind === "frame" ? message.payload : undefined;
+      if (await this.#answer(session, { text: message.text, payload }) === "disconnect") {
+        return "the client disconnected";
+      }
       if (this.#queue.queuedBytes > this.#parts.limits.queuedBytesMax) await this.#drain();
       if (this.#queue.closed) return "the client does not read its answers";
     }
     return "the server stops";
   }
 
-  /** Carries out one line and queues its answer; gives the kind of the command. */
-  async #answer(session: DeviceSession, text: string): Promise<string | undefined> {
-    const message = decodeMessage(text);
+  /** Carries out one message and queues its answer; gives the kind of the command. */
+  async #answer(
+    session: DeviceSession,
+    { text, payload }: { readonly text: string; readonly payload: Uint8Array | undefined },
+  ): Promise<string | undefined> {
+    const message = decodeMessage(text, payload);
     if (!message.ok) {
       this.#refuse(message.id, { code: message.code, message: message.problem });
       return undefined;
     }
+    const { id, command } = message;
     try {
-      this.#send(message.id, { ok: true, ...await session.perform(message.command) });
+      const { fields, data } = await session.perform(command);
+      this.#send(id, { ok: true, ...fields }, data);
+      if (command.kind === "connect") this.#framing = command.framing ?? this.#framing;
     } catch (error) {
-      if (error instanceof StorageError) this.#refuse(message.id, error);
-      else this.#refuse(message.id, { code: "internal", message: "The message could not be carried out" });
+      if (error instanceof StorageError) this.#refuse(id, error);
+      else this.#refuse(id, { code: "internal", message: "The message could not be carried out" });
     }
-    return message.command.kind;
+    return command.kind;
   }
 
   #refuse(id: MessageId, error: { readonly code: ErrorCode; readonly message: string }): void {
     this.#send(id, { ok: false, error: error.message, code: error.code });
   }
 
-  #send(id: MessageId, answer: AnswerFields | Readonly<Record<string, string | number | boolean>>): void {
-    this.#queue.append(new TextEncoder().encode(JSON.stringify(id === undefined ? answer : { ...answer, id }) + "\n"));
+  #send(id: MessageId, fields: AnswerFields, data?: Uint8Array): void {
+    const answer = id === undefined ? fields : { ...fields, id };
+    if (this.#framing === "binary") {
+      this.#queue.append(encodeDeviceFrame(answer, data?.length ?? 0));
+      if (data !== undefined && data.length > 0) this.#queue.append(data);
+      return;
+    }
+    const line = data === undefined ? answer : { ok: true, data_b64: data.toBase64(), ...answer };
+    this.#queue.append(new TextEncoder().encode(JSON.stringify(line) + "\n"));
   }
 
   async #read(into: Uint8Array): Promise<number | null> {

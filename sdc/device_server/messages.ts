@@ -3,13 +3,16 @@
  *
  * | message    | fields                       | answer, besides `ok: true`                                           |
  * | ---------- | ---------------------------- | -------------------------------------------------------------------- |
- * | CONNECT    | volume_id                    | volume_id, size_bytes, volume_size_bytes (the same),                 |
- * |            |                              | chunk_size_bytes, access_mode, message                               |
+ * | CONNECT    | volume_id, framing           | volume_id, size_bytes, volume_size_bytes (the same),                 |
+ * |            |                              | chunk_size_bytes, access_mode, message; framing if it was asked for  |
  * | READ       | offset_bytes, length_bytes   | data_b64, length_bytes, bytes_read (the same)                        |
- * | WRITE      | offset_bytes, data_b64       | bytes_written                                                        |
+ * | WRITE      | offset_bytes, data_b64       | bytes_written, token_id (of the session token that covers it)        |
  * | FLUSH      |                              |                                                                      |
  * | TRIM       | offset_bytes, length_bytes   | length_bytes                                                         |
  * | DISCONNECT |                              | and the connection is closed                                         |
+ *
+ * `framing` is `json` or `binary`. What follows the answer to a CONNECT with `binary`, both ways, is frames
+ * (`shared/wire/device.ts`): the same objects, with data as payload instead of `data_b64`.
  *
  * The kind of a message stands in `action`, `operation` or `command`, in any case. A failure is answered with
  * `ok: false, error, code`; the connection goes on, except after a line that is too long. `id`, a string or a number, comes
@@ -18,18 +21,22 @@
  * @module
  */
 import type { ErrorCode } from "@/shared/errors.ts";
+import { DEVICE_IO_BYTES_MAX } from "@/shared/wire/device.ts";
 
 /** Longest line, in bytes: the largest write in base64 and its other fields. */
 export const DEVICE_LINE_BYTES_MAX = 24 * 1024 * 1024;
-/** Largest READ and WRITE, in bytes. */
-export const DEVICE_IO_BYTES_MAX = 16 * 1024 * 1024;
+/** Longest `id`, in characters: every answer carries it. */
+export const ID_CHARACTERS_MAX = 256;
+
+/** How messages are sent from the answer to a CONNECT on. */
+export type Framing = "json" | "binary";
 
 /** What identifies a message to its sender. */
 export type MessageId = string | number | undefined;
 
 /** What a client asks for. */
 export type DeviceCommand =
-  | { readonly kind: "connect"; readonly volumeId: number }
+  | { readonly kind: "connect"; readonly volumeId: number; readonly framing: Framing | undefined }
   | { readonly kind: "read"; readonly offsetBytes: number; readonly lengthBytes: number }
   | { readonly kind: "write"; readonly offsetBytes: number; readonly data: Uint8Array }
   | { readonly kind: "flush" }
@@ -50,51 +57,54 @@ class Malformed extends Error {
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** Decodes one line. */
-export function decodeMessage(line: string): DeviceMessage {
+/** Decodes one line, or the header of a frame with its payload; a write borrows the payload. */
+export function decodeMessage(text: string, payload?: Uint8Array): DeviceMessage {
   let id: MessageId;
   try {
-    const fields = parseObject(line);
+    const fields = parseObject(text);
     id = idOf(fields);
-    return { ok: true, id, command: commandOf(fields) };
+    return { ok: true, id, command: commandOf(fields, payload) };
   } catch (error) {
     if (error instanceof Malformed) return { ok: false, id, problem: error.message, code: error.code };
     throw error;
   }
 }
 
-function parseObject(line: string): Fields {
+function parseObject(text: string): Fields {
   let value: unknown;
   try {
-    value = JSON.parse(line);
+    value = JSON.parse(text);
   } catch {
-    throw new Malformed("The line is not JSON");
+    throw new Malformed("The message is not JSON");
   }
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw new Malformed("The line is not a JSON object");
+    throw new Malformed("The message is not a JSON object");
   }
   return value as Fields; // a JSON object has string keys and unknown values
 }
 
 function idOf(fields: Fields): MessageId {
   const id = fields["id"];
+  if (typeof id === "string" && id.length > ID_CHARACTERS_MAX) {
+    throw new Malformed(`id has ${id.length} characters, at most ${ID_CHARACTERS_MAX} are allowed`);
+  }
   return typeof id === "string" || typeof id === "number" ? id : undefined;
 }
 
-function commandOf(fields: Fields): DeviceCommand {
+function commandOf(fields: Fields, payload: Uint8Array | undefined): DeviceCommand {
   const name = fields["action"] ?? fields["operation"] ?? fields["command"];
   if (typeof name !== "string") throw new Malformed("The message has no action");
   const kind = name.toLowerCase();
+  if (payload !== undefined && payload.length > 0 && kind !== "write") {
+    throw new Malformed(`The payload is ${payload.length} bytes, only a WRITE has one`);
+  }
   switch (kind) {
     case "connect":
-      if (fields["framing"] !== undefined && fields["framing"] !== "json") {
-        throw new Malformed(`framing is ${JSON.stringify(fields["framing"])}, this port offers "json"`, "unsupported");
-      }
-      return { kind, volumeId: count(fields, "volume_id") };
+      return { kind, volumeId: count(fields, "volume_id"), framing: framingOf(fields) };
     case "read":
       return { kind, ...range(fields, DEVICE_IO_BYTES_MAX) };
     case "write":
-      return { kind, offsetBytes: count(fields, "offset_bytes"), data: base64(fields, "data_b64") };
+      return { kind, offsetBytes: count(fields, "offset_bytes"), data: dataOf(fields, payload) };
     case "trim":
       return { kind, ...range(fields, Number.MAX_SAFE_INTEGER) };
     case "flush":
@@ -121,6 +131,21 @@ function count(fields: Fields, name: string): number {
     throw new Malformed(value === undefined ? `${name} is missing` : `${name} is not a whole number from 0 on`);
   }
   return number;
+}
+
+function framingOf({ framing }: Fields): Framing | undefined {
+  if (framing === undefined || framing === "json" || framing === "binary") return framing;
+  throw new Malformed(
+    `framing is ${JSON.stringify(framing).slice(0, 40)}, this port offers "json" and "binary"`,
+    "unsupported",
+  );
+}
+
+/** Data of a write: the payload of its frame, or in base64. */
+function dataOf(fields: Fields, payload: Uint8Array | undefined): Uint8Array {
+  if (payload === undefined) return base64(fields, "data_b64");
+  if (fields["data_b64"] !== undefined) throw new Malformed("data_b64 is not for frames: the data is their payload");
+  return payload;
 }
 
 function base64(fields: Fields, name: string): Uint8Array {

@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
-import { decodeMessage, DEVICE_IO_BYTES_MAX } from "@/sdc/device_server/messages.ts";
+import { decodeMessage } from "@/sdc/device_server/messages.ts";
+import { DEVICE_IO_BYTES_MAX } from "@/shared/wire/device.ts";
 
 function decode(fields: unknown) {
   return decodeMessage(JSON.stringify(fields));
@@ -30,7 +31,7 @@ Deno.test("decodeMessage() decodes every command", () => {
     return message.ok ? message.command : message.problem;
   });
   assertEquals(commands, [
-    { kind: "connect", volumeId: 12 },
+    { kind: "connect", volumeId: 12, framing: undefined },
     { kind: "read", offsetBytes: 5, lengthBytes: 10 },
     { kind: "write", offsetBytes: 5, data: new Uint8Array([1, 2, 3]) },
     { kind: "trim", offsetBytes: 0, lengthBytes: 2 ** 40 },
@@ -51,12 +52,12 @@ Deno.test("decodeMessage() says what is wrong", () => {
     `{"action":"READ","offset_bytes":0,"length_bytes":${DEVICE_IO_BYTES_MAX + 1}}`,
     '{"action":"WRITE","offset_bytes":0}',
     '{"action":"WRITE","offset_bytes":0,"data_b64":"?"}',
-    '{"action":"CONNECT","volume_id":1,"framing":"binary"}',
+    '{"action":"CONNECT","volume_id":1,"framing":"tar"}',
   ].map(problem);
   assertEquals(problems, [
-    "The line is not JSON",
-    "The line is not a JSON object",
-    "The line is not a JSON object",
+    "The message is not JSON",
+    "The message is not a JSON object",
+    "The message is not a JSON object",
     "The message has no action",
     'The action "EXPLODE" is not known',
     "volume_id is missing",
@@ -65,6 +66,20 @@ Deno.test("decodeMessage() says what is wrong", () => {
     "length_bytes is 16777217, at most 16777216 are allowed",
     "data_b64 is not a string",
     "data_b64 is not base64",
-    'framing is "binary", this port offers "json"',
+    'framing is "tar", this port offers "json" and "binary"',
   ]);
+});
+
+Deno.test("decodeMessage() takes the data of a frame from its payload", () => {
+  const data = new Uint8Array([1, 2, 3]);
+  const write = { action: "WRITE", offset_bytes: 5 };
+  assertEquals(decodeMessage(JSON.stringify(write), data), {
+    ok: true,
+    id: undefined,
+    command: { kind: "write", offsetBytes: 5, data },
+  });
+  const twice = decodeMessage(JSON.stringify({ ...write, data_b64: "AQID" }), data);
+  assertEquals(twice.ok ? undefined : twice.problem, "data_b64 is not for frames: the data is their payload");
+  const flush = decodeMessage('{"action":"FLUSH"}', data);
+  assertEquals(flush.ok ? undefined : flush.problem, "The payload is 3 bytes, only a WRITE has one");
 });

@@ -1,93 +1,19 @@
 import { assert, assertEquals } from "@std/assert";
-import type { BlockDevice } from "@/sdc/block_device.ts";
 import { DEVICE_LINE_BYTES_MAX } from "@/sdc/device_server/messages.ts";
-import { type DeviceServer, serveDevices } from "@/sdc/device_server/server.ts";
-import { BufferPool } from "@/shared/buffers.ts";
 import { type Clock, systemClock } from "@/shared/clock.ts";
 import type { ErrorCode } from "@/shared/errors.ts";
-import type { Connection } from "@/shared/transport.ts";
-import { denoTransport } from "@/shared/transport_deno.ts";
-import { heldSchedule, MemoryBlockDevice } from "@/tests/support/memory_block_device.ts";
+import {
+  DEVICE_SIZE_BYTES as SIZE_BYTES,
+  DevicePortFixture,
+  memoryVolume as memory,
+} from "@/tests/support/device_port_fixture.ts";
+import { heldSchedule } from "@/tests/support/memory_block_device.ts";
 
 type Answer = Record<string, unknown>;
 
-/** A client that sends objects as lines and reads answers. */
-class JsonClient {
-  readonly connection: Connection;
-  #text = "";
-
-  constructor(connection: Connection) {
-    this.connection = connection;
-  }
-
-  async sendText(text: string): Promise<void> {
-    let rest: Uint8Array = new TextEncoder().encode(text);
-    while (rest.length > 0) rest = rest.subarray(await this.connection.write(rest));
-  }
-
-  send(...messages: readonly Answer[]): Promise<void> {
-    return this.sendText(messages.map((message) => JSON.stringify(message) + "\n").join(""));
-  }
-
-  /** The next answer, or undefined when the server has closed. */
-  async answer(): Promise<Answer | undefined> {
-    const into = new Uint8Array(65_536);
-    while (!this.#text.includes("\n")) {
-      const count = await this.connection.read(into).catch(() => null);
-      if (count === null) return undefined;
-      this.#text += new TextDecoder().decode(into.subarray(0, count));
-    }
-    const end = this.#text.indexOf("\n");
-    const line = this.#text.slice(0, end);
-    this.#text = this.#text.slice(end + 1);
-    return JSON.parse(line);
-  }
-
-  async ask(message: Answer): Promise<Answer | undefined> {
-    await this.send(message);
-    return await this.answer();
-  }
-}
-
-class Rig implements AsyncDisposable {
-  readonly volumes = new Map<number, BlockDevice>();
-  readonly server: DeviceServer;
-  readonly #port: number;
-  readonly #clients: JsonClient[] = [];
-
-  constructor(volume: BlockDevice, clock: Clock = systemClock) {
-    this.volumes.set(1, volume);
-    const listener = denoTransport.listen({ hostname: "127.0.0.1", port: 0 });
-    this.#port = listener.port;
-    this.server = serveDevices({
-      listener,
-      volumes: { openById: (volumeId) => this.volumes.get(volumeId) },
-      clock,
-      buffers: new BufferPool(),
-    });
-  }
-
-  async client(): Promise<JsonClient> {
-    const client = new JsonClient(await denoTransport.connect({ hostname: "127.0.0.1", port: this.#port }));
-    this.#clients.push(client);
-    return client;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    for (const client of this.#clients) client.connection.close();
-    await this.server.close();
-  }
-}
-
-const SIZE_BYTES = 4 << 20;
-
-function memory(options: Partial<ConstructorParameters<typeof MemoryBlockDevice>[0]> = {}): MemoryBlockDevice {
-  return new MemoryBlockDevice({ name: "demo", sizeBytes: SIZE_BYTES, ...options });
-}
-
 Deno.test("serveDevices() carries a volume through a whole conversation", async () => {
   const device = memory();
-  await using rig = new Rig(device);
+  await using rig = new DevicePortFixture(device);
   const client = await rig.client();
   assertEquals(await client.ask({ action: "CONNECT", volume_id: 1 }), {
     ok: true,
@@ -102,6 +28,7 @@ Deno.test("serveDevices() carries a volume through a whole conversation", async 
   assertEquals(await client.ask({ operation: "write", offset_bytes: 77, data_b64: data.toBase64() }), {
     ok: true,
     bytes_written: 300_000,
+    token_id: "token-of-1",
   });
   const read = await client.ask({ command: "Read", offset_bytes: 77, length_bytes: 300_000, id: "r1" });
   assertEquals(read, {
@@ -119,11 +46,11 @@ Deno.test("serveDevices() carries a volume through a whole conversation", async 
   assertEquals(device.bytes[100], 0);
   assertEquals([device.counts.flush, device.counts.trim], [1, 1]);
   assertEquals(await client.ask({ action: "DISCONNECT" }), { ok: true });
-  assertEquals(await client.answer(), undefined);
+  assertEquals(await client.receive(), undefined);
 });
 
 Deno.test("serveDevices() answers messages that were sent ahead in their order", async () => {
-  await using rig = new Rig(memory());
+  await using rig = new DevicePortFixture(memory());
   const client = await rig.client();
   await client.send(
     { action: "CONNECT", volume_id: 1, id: 0 },
@@ -133,7 +60,7 @@ Deno.test("serveDevices() answers messages that were sent ahead in their order",
     { action: "READ", offset_bytes: 0, length_bytes: 0, id: 4 },
   );
   const answers: (Answer | undefined)[] = [];
-  for (let count = 0; count < 5; count++) answers.push(await client.answer());
+  for (let count = 0; count < 5; count++) answers.push(await client.receive());
   assertEquals(answers.map((answer) => [answer?.["id"], answer?.["ok"], answer?.["data_b64"]]), [
     [0, true, undefined],
     [1, true, undefined],
@@ -145,7 +72,7 @@ Deno.test("serveDevices() answers messages that were sent ahead in their order",
 
 Deno.test("serveDevices() refuses IO before CONNECT, unmapped volumes, read-only writes and failures of the volume", async () => {
   let failure: ErrorCode | undefined;
-  await using rig = new Rig(memory({ failure: () => failure }));
+  await using rig = new DevicePortFixture(memory({ failure: () => failure }));
   rig.volumes.set(2, memory({ name: "archive", readOnly: true }));
   const client = await rig.client();
   const codes: unknown[] = [];
@@ -167,16 +94,16 @@ Deno.test("serveDevices() refuses IO before CONNECT, unmapped volumes, read-only
   rig.volumes.delete(1);
   await ask(read);
   await client.sendText("nonsense\n");
-  assertEquals((await client.answer())?.["ok"], false);
+  assertEquals((await client.receive())?.["ok"], false);
   assertEquals(codes, ["bad_request", "not_found", "read_only", "read_only", "pool_full", "not_found"]);
 });
 
 Deno.test("serveDevices() ends a connection whose line is too long, with an answer", async () => {
-  await using rig = new Rig(memory());
+  await using rig = new DevicePortFixture(memory());
   const client = await rig.client();
   await client.sendText("x".repeat(DEVICE_LINE_BYTES_MAX + 1));
-  assertEquals((await client.answer())?.["code"], "too_large");
-  assertEquals(await client.answer(), undefined);
+  assertEquals((await client.receive())?.["code"], "too_large");
+  assertEquals(await client.receive(), undefined);
 });
 
 Deno.test("serveDevices() closes a connection on which nothing arrives, and none that waits for the volume", async () => {
@@ -190,23 +117,23 @@ Deno.test("serveDevices() closes a connection on which nothing arrives, and none
     },
   };
   const { held, schedule } = heldSchedule();
-  await using rig = new Rig(memory({ schedule }), clock);
+  await using rig = new DevicePortFixture(memory({ schedule }), clock);
   const client = await rig.client();
   await client.ask({ action: "CONNECT", volume_id: 1 });
   await client.send({ action: "FLUSH" });
   while (held.length === 0) await new Promise((resolve) => setTimeout(resolve, 1));
   assert(timers.every((timer) => timer.cancelled), "no limit runs while the volume works");
   held[0]!();
-  assertEquals(await client.answer(), { ok: true });
+  assertEquals(await client.receive(), { ok: true });
   const last = timers.at(-1)!;
   assertEquals([last.delayMs, last.cancelled], [60_000, false]);
   last.callback();
-  assertEquals(await client.answer(), undefined);
+  assertEquals(await client.receive(), undefined);
 });
 
 Deno.test("DeviceServer.close() answers the message in flight first", async () => {
   const { held, schedule } = heldSchedule();
-  await using rig = new Rig(memory({ schedule }));
+  await using rig = new DevicePortFixture(memory({ schedule }));
   const client = await rig.client();
   const idle = await rig.client();
   await client.ask({ action: "CONNECT", volume_id: 1 });
@@ -214,9 +141,9 @@ Deno.test("DeviceServer.close() answers the message in flight first", async () =
   while (held.length === 0) await new Promise((resolve) => setTimeout(resolve, 1));
   const closed = rig.server.close();
   held[0]!();
-  assertEquals(await client.answer(), { ok: true, id: 1 });
-  assertEquals(await client.answer(), undefined);
-  assertEquals(await idle.answer(), undefined);
+  assertEquals(await client.receive(), { ok: true, id: 1 });
+  assertEquals(await client.receive(), undefined);
+  assertEquals(await idle.receive(), undefined);
   await closed;
   assertEquals(rig.server.connectionCount(), 0);
 });

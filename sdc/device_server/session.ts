@@ -14,10 +14,18 @@ import { StorageError, unreachable } from "@/shared/errors.ts";
 export interface DeviceVolumes {
   /** The volume of that id, or undefined when it is not mapped here. */
   openById(volumeId: number): BlockDevice | undefined;
+  /** Id of the token under which the volume is used; undefined before the first one came. */
+  tokenIdOf(volumeId: number): string | undefined;
 }
 
 /** Fields of an answer besides `ok` and `id`. */
-export type AnswerFields = Readonly<Record<string, string | number>>;
+export type AnswerFields = Readonly<Record<string, string | number | boolean>>;
+
+/** What a command gave. `data` is of a READ, and belongs to whoever sends it. */
+export interface Performed {
+  readonly fields: AnswerFields;
+  readonly data?: Uint8Array;
+}
 
 /** See the module comment. */
 export class DeviceSession {
@@ -32,38 +40,39 @@ export class DeviceSession {
    * Carries out one command. One at a time: a FLUSH covers every WRITE that was answered before it.
    * @throws {StorageError} when it is refused or the volume fails.
    */
-  async perform(command: DeviceCommand): Promise<AnswerFields> {
+  async perform(command: DeviceCommand): Promise<Performed> {
     switch (command.kind) {
       case "connect":
-        return this.#connect(command.volumeId);
+        return { fields: this.#connect(command) };
       case "read": {
         const { offsetBytes, lengthBytes } = command;
         const data = new Uint8Array(lengthBytes);
         await performIo(this.#device(), { operation: "read", offsetBytes, lengthBytes, data });
-        return { data_b64: data.toBase64(), length_bytes: lengthBytes, bytes_read: lengthBytes };
+        return { fields: { length_bytes: lengthBytes, bytes_read: lengthBytes }, data };
       }
       case "write": {
         const { offsetBytes, data } = command;
         await performIo(this.#device(), { operation: "write", offsetBytes, lengthBytes: data.length, data });
-        return { bytes_written: data.length };
+        const tokenId = this.#volumes.tokenIdOf(this.#volumeId!); // there was a device
+        return { fields: { bytes_written: data.length, ...(tokenId !== undefined && { token_id: tokenId }) } };
       }
       case "trim": {
         const { offsetBytes, lengthBytes } = command;
         await performIo(this.#device(), { operation: "trim", offsetBytes, lengthBytes });
-        return { length_bytes: lengthBytes };
+        return { fields: { length_bytes: lengthBytes } };
       }
       case "flush":
         await performIo(this.#device(), { operation: "flush", offsetBytes: 0, lengthBytes: 0 });
-        return {};
+        return { fields: {} };
       case "disconnect":
         this.#volumeId = undefined;
-        return {};
+        return { fields: {} };
       default:
         return unreachable(command);
     }
   }
 
-  #connect(volumeId: number): AnswerFields {
+  #connect({ volumeId, framing }: Extract<DeviceCommand, { kind: "connect" }>): AnswerFields {
     const device = this.#volumes.openById(volumeId);
     if (device === undefined) throw new StorageError("not_found", `Volume ${volumeId} is not mapped to this client`);
     this.#volumeId = volumeId;
@@ -74,6 +83,7 @@ export class DeviceSession {
       chunk_size_bytes: CHUNK_BYTES,
       access_mode: device.readOnly ? "readOnly" : "readWrite",
       message: `Connected to volume ${device.name}`,
+      ...(framing !== undefined && { framing }),
     };
   }
 

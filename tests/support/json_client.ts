@@ -5,7 +5,8 @@
  */
 import type { Address, Connection, Transport } from "@/shared/transport.ts";
 
-const READ_BYTES = 64 * 1024;
+const READ_BYTES = 256 * 1024;
+const LINE_FEED = 0x0a;
 
 // deno-lint-ignore no-explicit-any -- a test looks at what it expects
 export type JsonLine = any;
@@ -13,7 +14,7 @@ export type JsonLine = any;
 /** See the module comment. */
 export class JsonClient {
   readonly #connection: Connection;
-  #text = "";
+  #received: Uint8Array = new Uint8Array(0);
 
   private constructor(connection: Connection) {
     this.#connection = connection;
@@ -28,23 +29,45 @@ export class JsonClient {
     for (let at = 0; at < bytes.length;) at += await this.#connection.write(bytes.subarray(at));
   }
 
-  async send(...requests: readonly object[]): Promise<void> {
-    const text = requests.map((request) => `${JSON.stringify(request)}\n`).join("");
-    await this.sendBytes(new TextEncoder().encode(text));
+  sendText(text: string): Promise<void> {
+    return this.sendBytes(new TextEncoder().encode(text));
+  }
+
+  send(...requests: readonly object[]): Promise<void> {
+    return this.sendText(requests.map((request) => `${JSON.stringify(request)}\n`).join(""));
   }
 
   /** The next answer; undefined when the connection has ended. */
   async receive(): Promise<JsonLine> {
-    const buffer = new Uint8Array(READ_BYTES);
-    while (!this.#text.includes("\n")) {
-      const count = await this.#connection.read(buffer).catch(() => null);
-      if (count === null) return undefined;
-      this.#text += new TextDecoder().decode(buffer.subarray(0, count));
+    let end = this.#received.indexOf(LINE_FEED);
+    while (end < 0) {
+      if (!await this.#read()) return undefined;
+      end = this.#received.indexOf(LINE_FEED);
     }
-    const end = this.#text.indexOf("\n");
-    const line = this.#text.slice(0, end);
-    this.#text = this.#text.slice(end + 1);
-    return JSON.parse(line);
+    return JSON.parse(new TextDecoder().decode(this.#take(end + 1)));
+  }
+
+  /** The next `byteCount` bytes; undefined when the connection ends before. */
+  async receiveBytes(byteCount: number): Promise<Uint8Array | undefined> {
+    while (this.#received.length < byteCount) if (!await this.#read()) return undefined;
+    return this.#take(byteCount);
+  }
+
+  async #read(): Promise<boolean> {
+    const buffer = new Uint8Array(READ_BYTES);
+    const count = await this.#connection.read(buffer).catch(() => null);
+    if (count === null) return false;
+    const received = new Uint8Array(this.#received.length + count);
+    received.set(this.#received);
+    received.set(buffer.subarray(0, count), this.#received.length);
+    this.#received = received;
+    return true;
+  }
+
+  #take(byteCount: number): Uint8Array {
+    const taken = this.#received.subarray(0, byteCount);
+    this.#received = this.#received.subarray(byteCount);
+    return taken;
   }
 
   /** Sends one request and gives its answer. */

@@ -78,7 +78,10 @@ export function createMdm(parts: MdmParts): Mdm {
     live: new LiveState(clock.monotonicMs()),
     outbox: new Outbox({ send: parts.send, mdmTerm, log }),
     revocations: new Revocations(),
-    tendGroupsSoon: () => tending.ask(),
+    tendGroupsSoon() {
+      tending.ask();
+      loops.hurry();
+    },
     log,
     guards: parts.guards ?? ALL_GUARDS,
   };

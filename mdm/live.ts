@@ -91,6 +91,8 @@ export class LiveState {
   readonly rebuilds: Map<PoolId, RebuildLife> = new Map();
   /** Joins that each pool may begin. */
   readonly joinStarts: Map<PoolId, StartBudget> = new Map();
+  /** At the last look every group had all its copies under their present starts, and none was fresh. */
+  groupsWhole = false;
   readonly #beats = new Map<ComponentId, number>();
   readonly #devices = new Map<DeviceId, DeviceLife>();
   readonly #sds = new Map<SdsId, SdsLife>();

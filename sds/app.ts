@@ -7,7 +7,7 @@ import { Hono } from "hono";
 import type { DatabaseSync } from "node:sqlite";
 import type { IoCounts } from "@/shared/api/sds.ts";
 import { BufferPool } from "@/shared/buffers.ts";
-import { type Clock, every, sleep } from "@/shared/clock.ts";
+import { type Clock, sleep, type Timer } from "@/shared/clock.ts";
 import type { Disk } from "@/shared/disk.ts";
 import { installCommonRoutes } from "@/shared/http/app.ts";
 import { ALL_GUARDS, type Guards } from "@/shared/guards.ts";
@@ -20,11 +20,12 @@ import type { SdsSettings } from "@/shared/settings.ts";
 import type { Listener, Transport } from "@/shared/transport.ts";
 import { PeerDirectory, type SdsContext, SdsKeys } from "@/sds/context.ts";
 import { MdmTime } from "@/sds/core/mdm_time.ts";
-import { MappingTable } from "@/sds/data/handles.ts";
+import { MappingTable, type TokenVerdict } from "@/sds/data/handles.ts";
 import { DataServer } from "@/sds/data/server.ts";
 import { TokenUses } from "@/sds/data/token_uses.ts";
 import type { DeviceLimits } from "@/sds/device/limits.ts";
 import { DeviceSet } from "@/sds/device_set.ts";
+import { Heart } from "@/sds/heart.ts";
 import { IoTotals } from "@/sds/io_totals.ts";
 import { MdmAgent } from "@/sds/mdm_agent.ts";
 import { NodeDeletions } from "@/sds/node_deletions.ts";
@@ -32,7 +33,7 @@ import { controlRoutes } from "@/sds/routes/control.ts";
 import { managementRoutes } from "@/sds/routes/management.ts";
 import { LocalStore } from "@/sds/store/local_store.ts";
 
-/** How often the token ring is written. */
+/** A verdict on a token waits at most this long to be written to the ring. */
 const RING_FLUSH_MS = 1_000;
 /** At a clean stop: quiet time of the links after which peers need this SDS no more. */
 const STOP_QUIET_MS = 300;
@@ -97,6 +98,14 @@ export function startSds(parts: SdsParts): Sds {
       mdmIsAlive: () => agentOf().mdmIsAlive,
     },
   });
+  let ring: Timer | undefined;
+  const noteToken = (verdict: TokenVerdict): void => {
+    local.note({ ...verdict, atMs: parts.clock.wallMs() });
+    ring ??= parts.clock.setTimer(RING_FLUSH_MS, () => {
+      ring = undefined;
+      local.flush();
+    });
+  };
   const deletions = new NodeDeletions({ context, devices });
   const totals = new IoTotals();
   const tokenUses = new TokenUses();
@@ -107,7 +116,7 @@ export function startSds(parts: SdsParts): Sds {
     totals,
     tokenUses,
     devices: () => devices.all,
-    tokenJudged: (verdict) => local.note({ ...verdict, atMs: parts.clock.wallMs() }),
+    tokenJudged: noteToken,
   });
   const agent: MdmAgent = new MdmAgent({
     context,
@@ -120,7 +129,6 @@ export function startSds(parts: SdsParts): Sds {
     mappingsChanged: () => data.dropRevoked(),
     registered: () => {},
   });
-  const ring = every(parts.clock, RING_FLUSH_MS, () => local.flush());
   const notReady = () => agent.isRegistered ? undefined : "this SDS is not registered at the MDM";
   const control = new Hono();
   installCommonRoutes(control, { log: parts.log, notReady, random: parts.random });
@@ -156,7 +164,7 @@ export function startSds(parts: SdsParts): Sds {
   agent.start();
   const stop = async () => {
     await stopCleanly({ context, agent, data, devices, deletions });
-    ring.cancel();
+    ring?.cancel();
     local.close();
   };
   return { control, management, devices, notReady, stop };
@@ -172,6 +180,7 @@ function contextOf(parts: SdsParts): SdsContext {
     httpSend,
     log,
     times,
+    heart: new Heart(clock, Math.min(times.heartbeatMs, times.sdsHeartbeatMs)),
     buffers: new BufferPool(),
     rebuildBytesPerSecond: settings.rebuildBytesPerSecond,
     regionsKeptSet: settings.regionsKeptSet,

@@ -13,6 +13,7 @@ import type { Logger } from "@/shared/log.ts";
 import type { Random } from "@/shared/random.ts";
 import type { Transport } from "@/shared/transport.ts";
 import type { MdmTime } from "@/sds/core/mdm_time.ts";
+import type { Heart } from "@/sds/heart.ts";
 
 /** Times of replication, in ms; defaults in `shared/constants.ts`. */
 export interface SdsTimes {
@@ -36,6 +37,8 @@ export interface SdsContext {
   readonly buffers: BufferPool;
   readonly log: Logger;
   readonly times: SdsTimes;
+  /** What happens at a steady pace happens at its beats. */
+  readonly heart: Heart;
   /** Bytes per second that joins of one primary may copy. */
   readonly rebuildBytesPerSecond: number;
   /** Newest regions per group whose `resync` bit is not cleared (5.4). */

@@ -147,12 +147,18 @@ export class MdmAgent {
     }
   }
 
-  /** Sleeps until the next beat is due or somebody wakes us. */
+  /** Waits for the beat of the process that is nearest to `delayMs` from now, or until somebody wakes us. */
   async #pause(delayMs: number): Promise<void> {
+    const { clock, heart } = this.#options.context;
     if (!this.#wakePending) {
-      const woken = new AbortController();
-      this.#wake = () => woken.abort();
-      await sleep(this.#options.context.clock, delayMs, woken.signal);
+      const woken = Promise.withResolvers<void>();
+      this.#wake = woken.resolve;
+      const dueMs = clock.monotonicMs() + delayMs - heart.intervalMs / 2;
+      const beat = heart.onBeat(() => {
+        if (clock.monotonicMs() >= dueMs) woken.resolve();
+      });
+      await woken.promise;
+      beat.cancel();
       this.#wake = undefined;
     }
     this.#wakePending = false;

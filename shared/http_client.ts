@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { systemClock } from "@/shared/clock.ts";
 
 /** A request with a complete body. */
 export interface HttpRequest {
@@ -29,11 +30,26 @@ export const HTTP_ANSWER_BYTES_MAX = 16 * 1024 * 1024;
 
 /** `fetch` of this host. */
 export const fetchSend: HttpSend = async (request) => {
+  // Not `AbortSignal.timeout`: its timer stays when the answer has come, and wakes an idle process for nothing.
+  const late = new AbortController();
+  const timer = systemClock.setTimer(request.timeoutMs, () => late.abort(timeoutError(request)));
+  try {
+    return await fetchAnswer(request, late.signal);
+  } finally {
+    timer.cancel();
+  }
+};
+
+function timeoutError({ url, timeoutMs }: HttpRequest): DOMException {
+  return new DOMException(`${url} did not answer within ${timeoutMs} ms`, "TimeoutError");
+}
+
+async function fetchAnswer(request: HttpRequest, signal: AbortSignal): Promise<HttpAnswer> {
   const response = await fetch(request.url, {
     method: request.method,
     ...(request.headers && { headers: request.headers }),
     ...(request.body !== undefined && { body: request.body }),
-    signal: AbortSignal.timeout(request.timeoutMs),
+    signal,
   });
   const announced = Number(response.headers.get("content-length") ?? 0);
   if (announced > HTTP_ANSWER_BYTES_MAX) {
@@ -43,4 +59,4 @@ export const fetchSend: HttpSend = async (request) => {
     );
   }
   return { status: response.status, body: await response.text() };
-};
+}

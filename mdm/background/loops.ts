@@ -8,6 +8,9 @@
  * | health | 1 s | records changes of state of processes and pools |
  * | housekeeping | 2 s | persists MDM time ahead, rotates token keys, forgets mappings whose tokens have all expired and old tokens |
  *
+ * All run on one timer, which goes at the pace of housekeeping while every group is whole: then only a change or a registration
+ * can give the groups something to do, and both make it hurry.
+ *
  * @module
  */
 import type { MdmContext } from "@/mdm/context.ts";
@@ -19,7 +22,8 @@ import { activateGroups, dropFresh } from "@/mdm/operations/pgs.ts";
 import { rotateTokenKeys } from "@/mdm/secrets.ts";
 import { Soon } from "@/mdm/soon.ts";
 import { forgetUnmapped } from "@/mdm/store/mappings.ts";
-import { type Clock, every, type Timer } from "@/shared/clock.ts";
+import { groupsAreWhole } from "@/mdm/store/pgs.ts";
+import type { Clock, Timer } from "@/shared/clock.ts";
 
 const HEALTH_MS = 1_000;
 const HOUSEKEEPING_MS = 2_000;
@@ -34,15 +38,49 @@ export function groupTending(clock: Clock, context: () => MdmContext): Soon {
   return new Soon(clock, { delayMs: TEND_SOON_MS, task: () => guarded(context(), () => tendGroups(context()))() });
 }
 
-/** Starts the loops; cancelling the timer that this gives ends them. */
-export function startLoops(context: MdmContext): Timer {
+/** The running loops. */
+export interface Loops extends Timer {
+  /** Something changed: the next look comes within `loopMs`. */
+  hurry(): void;
+}
+
+/** Starts the loops; cancelling ends them. */
+export function startLoops(context: MdmContext): Loops {
   const watch = new HealthWatch();
-  const timers = [
-    every(context.clock, context.options.loopMs, guarded(context, () => tendGroups(context))),
-    every(context.clock, HEALTH_MS, guarded(context, () => watch.look(context))),
-    every(context.clock, HOUSEKEEPING_MS, guarded(context, () => keepHouse(context))),
+  const { clock, live } = context;
+  const loopMs = Math.min(context.options.loopMs, HEALTH_MS);
+  const loops = [
+    { eachMs: loopMs, lastMs: clock.monotonicMs(), work: guarded(context, () => tendGroups(context)) },
+    { eachMs: HEALTH_MS, lastMs: clock.monotonicMs(), work: guarded(context, () => watch.look(context)) },
+    { eachMs: HOUSEKEEPING_MS, lastMs: clock.monotonicMs(), work: guarded(context, () => keepHouse(context)) },
   ];
-  return { cancel: () => timers.forEach((timer) => timer.cancel()) };
+  let timer: Timer;
+  const isQuiet = () => live.groupsWhole && live.rebuilds.size === 0;
+  let hurries = true;
+  const arm = () => {
+    hurries = !isQuiet();
+    timer = clock.setTimer(hurries ? loopMs : HOUSEKEEPING_MS, run);
+  };
+  const run = () => {
+    for (const loop of loops) {
+      const nowMs = clock.monotonicMs();
+      // Timers come a little early or late: what is due within half a turn is due.
+      if (nowMs - loop.lastMs < loop.eachMs - loopMs / 2) continue;
+      loop.lastMs = nowMs;
+      loop.work();
+    }
+    arm();
+  };
+  arm();
+  return {
+    cancel: () => timer.cancel(),
+    hurry() {
+      if (hurries) return;
+      hurries = true;
+      timer.cancel();
+      timer = clock.setTimer(loopMs, run);
+    },
+  };
 }
 
 /** One look at the groups. */
@@ -51,6 +89,7 @@ export function tendGroups(context: MdmContext): void {
   activateGroups(context);
   planJoins(context);
   planOrders(context);
+  context.live.groupsWhole = groupsAreWhole(context.db);
 }
 
 /** One round of housekeeping. */

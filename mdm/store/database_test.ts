@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
-import { preparedDatabase } from "@/mdm/store/database.ts";
+import { openDatabase, preparedDatabase } from "@/mdm/store/database.ts";
 import { MIGRATIONS } from "@/mdm/store/migrations/all.ts";
 import { migrate, migrationChecksum } from "@/shared/migrate.ts";
 
@@ -87,4 +87,22 @@ Deno.test("migration 6 keeps volumes, and never gives the id of a deleted one ag
   const rows = sqlite.prepare("SELECT id, name, created_at_ms AS at FROM volumes ORDER BY id").all();
   assertEquals(rows.map(({ id, name, at }) => [id, name, at]), [[1, "kept", 7], [3, "new", 7]]);
   sqlite.close();
+});
+
+Deno.test("openDatabase() keeps the file for this process alone", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const path = `${folder}/powerflex.db`;
+    const db = openDatabase(path);
+    db.run("INSERT INTO cluster_config (key, value) VALUES ('a', '1')");
+    const other = new DatabaseSync(path);
+    assertThrows(() => other.prepare("SELECT * FROM cluster_config").all(), Error, "locked");
+    other.close();
+    db.close();
+    const again = openDatabase(path);
+    assertEquals(again.all("SELECT value FROM cluster_config WHERE key = 'a'").length, 1);
+    again.close();
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
 });

@@ -108,6 +108,15 @@ export function pgsWithRestartedMember(db: Database): PgRecord[] {
   ).map((raw) => withParts(db, raw));
 }
 
+/** True if every group has all its copies, none is fresh, and none lists a start older than the registered one. */
+export function groupsAreWhole(db: Database): boolean {
+  return db.get(
+    `SELECT 1 AS found FROM pg WHERE missing_copies > 0 OR fresh = 1 UNION ALL
+     SELECT 1 FROM sds_device_inventory d JOIN pg_member m
+       ON m.device_id = d.id AND m.incarnation_counter < d.incarnation_counter LIMIT 1`,
+  ) === undefined;
+}
+
 export function freshPgs(db: Database): PgRecord[] {
   return db.all<RawPg>(`${SELECT_PG} WHERE g.fresh = 1 ORDER BY g.id`).map((raw) => withParts(db, raw));
 }

@@ -8,10 +8,10 @@ import { linkKeyHex, ticketKeyHex } from "@/shared/auth.ts";
 import { StorageError } from "@/shared/errors.ts";
 import type { PgId, SdcId } from "@/shared/ids.ts";
 import { acceptConnections } from "@/shared/net/accept_loop.ts";
-import { FrameChannel, type FrameHandler } from "@/shared/net/frame_channel.ts";
+import { FrameChannel } from "@/shared/net/frame_channel.ts";
 import { HANDSHAKE_MS_MAX, openAsServer } from "@/shared/net/handshake.ts";
 import type { Connection, Listener } from "@/shared/transport.ts";
-import { type HelloIdentity, type LinkClient, pulseSchema, type SdcClient } from "@/shared/wire/control.ts";
+import type { HelloIdentity, LinkClient, SdcClient } from "@/shared/wire/control.ts";
 import { JSON_LINE_FIRST_BYTE } from "@/shared/wire/json_lines.ts";
 import type { SdsContext } from "@/sds/context.ts";
 import { firstBytesOf, withFirstBytes } from "@/sds/data/first_bytes.ts";
@@ -22,6 +22,7 @@ import type { IoTotals } from "@/sds/io_totals.ts";
 import { Session } from "@/sds/data/session.ts";
 import type { Group } from "@/sds/replication/group.ts";
 import { LinkSession } from "@/sds/replication/link_in.ts";
+import { pulseAnswerer } from "@/sds/replication/pulse_answerer.ts";
 import type { ReplicaDevice } from "@/sds/replication/replica_device.ts";
 
 /** Connections of the data port at once. */
@@ -234,26 +235,6 @@ export class DataServer implements DataHost {
     }
     const link = device.linkFrom(identity.client.fromDeviceId);
     if (identity.role === "link") new LinkSession(link, { channel, client: identity.client });
-    else channel.handle(pulseHandler(channel, { device, client: identity.client }));
+    else channel.handle(pulseAnswerer(link, { channel, client: identity.client }));
   }
-}
-
-/** Answers the heartbeats of one link. */
-function pulseHandler(channel: FrameChannel, options: { device: ReplicaDevice; client: LinkClient }): FrameHandler {
-  const { device, client } = options;
-  return {
-    onFrame() {
-      throw new StorageError("bad_request", "Cannot take a data frame on a pulse");
-    },
-    onMessage(message) {
-      const pulse = pulseSchema.safeParse(message);
-      if (!pulse.success) throw new StorageError("bad_request", "Cannot take anything but pulses on a pulse");
-      if (device.store.failed !== undefined) return channel.close("the device failed");
-      const notCovered = device.linkFrom(client.fromDeviceId).pulse(client.fromIncarnation);
-      const { requestId, linkSession } = pulse.data;
-      channel.sendJson({ kind: "pulse_answer", requestId, linkSession, notCovered });
-    },
-    onBatchEnd() {},
-    onClosed() {},
-  };
 }

@@ -18,31 +18,48 @@ export class Grace {
     this.#mdmIsAlive = options.mdmIsAlive;
   }
 
-  /** Asks for every group whose time has come. Called a few times per second, and not right after a stall. */
-  judge(): void {
-    if (!this.#mdmIsAlive()) return;
+  /**
+   * Asks for every group whose time has come; gives how long to wait for the next one, Infinity if there is none. Called at each
+   * beat, and not right after a stall.
+   */
+  judge(): number {
+    if (!this.#mdmIsAlive()) return Infinity;
     const nowMs = this.#device.context.clock.monotonicMs();
-    const asked = [...this.#device.groups.values()].filter((group) => this.#askFor(group, nowMs));
-    if (asked.length === 0) return;
+    let nextMs = Infinity;
+    const asked: Group[] = [];
+    for (const group of this.#device.groups.values()) {
+      const waitMs = this.#waitMs(group, nowMs);
+      if (waitMs > 0) nextMs = Math.min(nextMs, waitMs);
+      else {
+        this.#askFor(group);
+        asked.push(group);
+      }
+    }
+    if (asked.length === 0) return nextMs;
     this.#device.context.log.warn("Asking to take over {count} groups of silent or stopped primaries", {
       count: asked.length,
       pgIds: asked.map((group) => group.pgId),
     });
+    return nextMs;
   }
 
-  #askFor(group: Group, nowMs: number): boolean {
+  /** How long a takeover has to wait, 0 or less if it has not; Infinity where there is none to ask for. */
+  #waitMs(group: Group, nowMs: number): number {
     const { secondary, config } = group;
-    if (secondary === undefined || secondary.takeOverPending || config === undefined) return false;
+    if (secondary === undefined || secondary.takeOverPending || config === undefined) return Infinity;
+    if (secondary.released) return 0;
     const primary = config.members[0]!;
     const heardMs = Math.max(secondary.sinceMs, this.#device.linkFrom(primary.deviceId).heardMs(primary.incarnation));
     const { guards, times } = this.#device.context;
-    const graceMs = guards.grace ? times.graceMs : times.heartbeatMs;
-    if (!secondary.released && nowMs - heardMs < graceMs) return false;
+    return heardMs + (guards.grace ? times.graceMs : times.heartbeatMs) - nowMs;
+  }
+
+  #askFor(group: Group): void {
+    const secondary = group.secondary!;
     secondary.session = undefined;
     secondary.takeOverPending = true;
-    this.#device.changes.ask({ kind: "take_over", pgId: group.pgId, epoch: config.epoch }).then(() => {
+    this.#device.changes.ask({ kind: "take_over", pgId: group.pgId, epoch: group.config!.epoch }).then(() => {
       secondary.takeOverPending = false;
     });
-    return true;
   }
 }

@@ -119,8 +119,13 @@ export class LinkOut {
     return this.#connection;
   }
 
-  /** Looks for members that do not answer: called a few times per second. */
-  checkSilence(): void {
+  /** Sends a pulse. */
+  beat(): void {
+    this.#pulse.beat();
+  }
+
+  /** Looks for members that do not answer; gives how long to wait until the link has been down too long, Infinity if it is up or was. */
+  checkSilence(): number {
     const nowMs = this.device.context.clock.monotonicMs();
     const { replicationTimeoutMs, linkRetryMs } = this.device.context.times;
     const downMs = this.#downSinceMs === undefined ? 0 : nowMs - this.#downSinceMs;
@@ -133,7 +138,7 @@ export class LinkOut {
     if (downMs > downMsMax) reason = `its link is down for ${Math.round(downMs)} ms`;
     else if (silentMs > replicationTimeoutMs) reason = `a write is unanswered for ${Math.round(silentMs)} ms`;
     else if (pulseMs > replicationTimeoutMs) reason = `no heartbeat was answered for ${Math.round(pulseMs)} ms`;
-    if (reason === undefined) return;
+    if (reason === undefined) return this.#downSinceMs === undefined ? Infinity : downMsMax - downMs + 1;
     // What waits for an answer must not wait for ever: a flush, or a join's copy, which holds a chunk's lock.
     if (Math.max(silentMs, pulseMs) > replicationTimeoutMs) this.#connection?.close("the member does not answer");
     if (pulseMs > replicationTimeoutMs) this.#pulse.reconnectIfSilent(nowMs, replicationTimeoutMs);
@@ -145,6 +150,7 @@ export class LinkOut {
         reason,
       });
     }
+    return Infinity;
   }
 
   /** The connection ended: groups are closed until the next session. */

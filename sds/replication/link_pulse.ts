@@ -8,9 +8,11 @@
  *
  * @module
  */
-import { every, sleep, type Timer } from "@/shared/clock.ts";
-import type { FrameChannel, FrameHandler } from "@/shared/net/frame_channel.ts";
-import { pulseAnswerSchema } from "@/shared/wire/control.ts";
+import { sleep } from "@/shared/clock.ts";
+import { StorageError } from "@/shared/errors.ts";
+import type { PgId } from "@/shared/ids.ts";
+import type { Frame, FrameChannel, FrameHandler } from "@/shared/net/frame_channel.ts";
+import { FRAME_KINDS, HEADER_FIELDS, NOT_COVERED_BYTES } from "@/shared/wire/header.ts";
 import type { LinkOut } from "@/sds/replication/link_out.ts";
 
 /** Pause between two attempts to connect. */
@@ -22,7 +24,6 @@ export class LinkPulse implements FrameHandler {
   #channel: FrameChannel | undefined;
   #running = false;
   #wanted = false;
-  #timer: Timer | undefined;
   #sequence = 0;
   /** Send times of unanswered pulses, by number: monotonic and wall. */
   readonly #sent = new Map<number, { readonly monotonicMs: number; readonly wallMs: number }>();
@@ -48,7 +49,6 @@ export class LinkPulse implements FrameHandler {
 
   stop(): void {
     this.#wanted = false;
-    this.#timer?.cancel();
     this.#channel?.close("the pulse stops");
   }
 
@@ -74,13 +74,18 @@ export class LinkPulse implements FrameHandler {
     return this.#running ? nowMs - this.#heardMs : 0;
   }
 
-  onFrame(): void {}
+  /** Sends a pulse, at each beat of the process. */
+  beat(): void {
+    if (this.#channel !== undefined) this.#send(this.#channel);
+  }
 
-  onMessage(message: { readonly kind?: unknown }): void {
-    const answer = pulseAnswerSchema.parse(message);
-    const sent = this.#sent.get(answer.requestId);
+  onFrame(frame: Frame): void {
+    const { header, headerAt, view, payloadAt, payloadBytes } = frame;
+    if (header.getUint8(headerAt) !== FRAME_KINDS.pulse_answer) throw notAnswer();
+    const requestId = header.getUint32(headerAt + HEADER_FIELDS.requestId[0]);
+    const sent = this.#sent.get(requestId);
     if (sent === undefined) return;
-    for (const sequence of this.#sent.keys()) if (sequence <= answer.requestId) this.#sent.delete(sequence);
+    for (const sequence of this.#sent.keys()) if (sequence <= requestId) this.#sent.delete(sequence);
     this.#heardMs = this.#link.device.context.clock.monotonicMs();
     if (!this.leaseHolds() && this.#link.device.context.guards.leaseLapse) {
       this.#lapseCount++;
@@ -88,9 +93,16 @@ export class LinkPulse implements FrameHandler {
     }
     this.#leaseFromMonotonicMs = Math.max(this.#leaseFromMonotonicMs, sent.monotonicMs);
     this.#leaseFromWallMs = sent.wallMs;
-    if (answer.notCovered.length === 0) return;
-    const notCovered = new Set(answer.notCovered);
+    if (payloadBytes === 0) return;
+    const notCovered = new Set<PgId>();
+    for (let at = payloadAt; at + NOT_COVERED_BYTES <= payloadAt + payloadBytes; at += NOT_COVERED_BYTES) {
+      notCovered.add(view.getUint32(at) as PgId); // the member names groups by their ids
+    }
     for (const target of this.#link.targets) if (notCovered.has(target.group.pgId)) this.#link.notCovered(target);
+  }
+
+  onMessage(): void {
+    throw notAnswer();
   }
 
   onBatchEnd(): void {}
@@ -102,14 +114,14 @@ export class LinkPulse implements FrameHandler {
 
   async #run(): Promise<void> {
     this.#running = true;
-    const { clock, times } = this.#link.device.context;
+    const { clock } = this.#link.device.context;
     while (this.#wanted) {
       try {
         const channel = await this.#link.device.dialPeer("pulse", {
           deviceId: this.#link.remoteDeviceId,
           signal: this.#link.stopSignal,
         });
-        await this.#beat(channel, times.heartbeatMs);
+        await this.#untilEnd(channel);
       } catch {
         // The link's own loop tells why a peer cannot be reached; `silentMs` counts the silence.
       }
@@ -120,8 +132,8 @@ export class LinkPulse implements FrameHandler {
     if (this.#wanted) this.start();
   }
 
-  /** Sends pulses until the connection ends. */
-  async #beat(channel: FrameChannel, intervalMs: number): Promise<void> {
+  /** Pulses go over this connection until it ends, the first at once. */
+  async #untilEnd(channel: FrameChannel): Promise<void> {
     if (channel.closed) return;
     // Answers of an earlier connection never come.
     this.#sent.clear();
@@ -131,15 +143,17 @@ export class LinkPulse implements FrameHandler {
     this.#ended = ended.resolve;
     channel.handle(this);
     this.#send(channel);
-    this.#timer = every(this.#link.device.context.clock, intervalMs, () => this.#send(channel));
     await ended.promise;
-    this.#timer.cancel();
   }
 
   #send(channel: FrameChannel): void {
     const { clock } = this.#link.device.context;
     const requestId = ++this.#sequence;
     this.#sent.set(requestId, { monotonicMs: clock.monotonicMs(), wallMs: clock.wallMs() });
-    channel.sendJson({ kind: "pulse", requestId, linkSession: 0 });
+    channel.beginFrame(FRAME_KINDS.pulse, { requestId, payloadBytes: 0 });
   }
+}
+
+function notAnswer(): StorageError {
+  return new StorageError("bad_request", "Cannot take anything but answers to pulses on a pulse connection");
 }

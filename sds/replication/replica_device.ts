@@ -29,9 +29,7 @@ import { LinkIn } from "@/sds/replication/link_in.ts";
 import { LinkOut } from "@/sds/replication/link_out.ts";
 import { RateBudget } from "@/sds/replication/rate_budget.ts";
 
-/** How often silence and grace are judged. */
-const TICK_MS = 250;
-/** A tick that comes this late shows that the process was stalled: sockets are read before grace is judged (3.3). */
+/** A beat that comes this late shows that the process was stalled: sockets are read before grace is judged (3.3). */
 const STALL_MS = 500;
 /** Pause before members are told again that a primary has stopped. */
 const RELEASE_RETRY_MS = 500;
@@ -61,7 +59,9 @@ export class ReplicaDevice {
   readonly #linksIn = new Map<DeviceId, LinkIn>();
   readonly #bases = new Map<VtreeId, number>();
   readonly #timers: Timer[] = [];
-  #lastTickMs: number;
+  /** Set when silence or grace ends before the next beat. */
+  #judgement: Timer | undefined;
+  #lastJudgedMs: number;
   readonly joins: JoinSet;
   readonly handOvers: HandOvers;
   readonly #grace: Grace;
@@ -79,9 +79,9 @@ export class ReplicaDevice {
       mdmIsAlive: () => !this.#stopped && store.failed === undefined && host.mdmIsAlive(),
     });
     this.rebuildBudget = new RateBudget(context.clock, context.rebuildBytesPerSecond);
-    this.#lastTickMs = context.clock.monotonicMs();
+    this.#lastJudgedMs = context.clock.monotonicMs();
     for (const pg of store.pgs()) this.groups.set(pg.pgId, new Group(this, pg.pgId));
-    this.#timers.push(every(context.clock, TICK_MS, () => this.#tick()));
+    this.#timers.push(context.heart.onBeat(() => this.#beat()));
     this.#timers.push(
       every(context.clock, context.times.intentClearMs, () => this.clearIntents(context.regionsKeptSet)),
     );
@@ -347,6 +347,7 @@ export class ReplicaDevice {
     this.#stopped = true;
     for (const timer of this.#timers) timer.cancel();
     this.handOvers.stop();
+    this.#judgement?.cancel();
     this.changes.stop();
     for (const group of this.groups.values()) group.stop();
     for (const link of this.#linksOut.values()) link.stop();
@@ -371,13 +372,21 @@ export class ReplicaDevice {
     this.#host.configurationsChanged();
   }
 
-  #tick(): void {
-    const nowMs = this.context.clock.monotonicMs();
-    const stalled = nowMs - this.#lastTickMs > TICK_MS + STALL_MS;
-    this.#lastTickMs = nowMs;
-    if (stalled) return;
-    for (const link of this.#linksOut.values()) link.checkSilence();
-    this.#grace.judge();
+  #beat(): void {
+    for (const link of this.#linksOut.values()) link.beat();
+    this.#judge();
+  }
+
+  /** Looks for silent members and primaries; when a silence would end before the next beat, once more just then. */
+  #judge(): void {
+    const { clock, heart } = this.context;
+    const nowMs = clock.monotonicMs();
+    const stalled = nowMs - this.#lastJudgedMs > heart.intervalMs + STALL_MS;
+    this.#lastJudgedMs = nowMs;
+    this.#judgement?.cancel();
+    if (stalled || this.#stopped) return;
+    const inMs = Math.min(this.#grace.judge(), ...[...this.#linksOut.values()].map((link) => link.checkSilence()));
+    if (inMs < heart.intervalMs) this.#judgement = clock.setTimer(Math.ceil(inMs), () => this.#judge());
   }
 }
 

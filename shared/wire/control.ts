@@ -15,7 +15,7 @@
  * | --- | --- | --- |
  * | sdc | SDC | open_volume, renew_token, close_volume, get_configs, extents; read, write, trim, write_zeroes, flush |
  * | link | primary's device | link_hello, open_pgs, close_pgs, release_pgs, sync, clear_intents, join_*; replicate*, join_copy |
- * | pulse | primary's device | pulse |
+ * | pulse | primary's device | none: pulse frames |
  *
  * Every request has a `requestId`; answers repeat it and come in any order. `refused` answers any of them.
  *
@@ -179,12 +179,3 @@ export const linkAnswerSchema = z.discriminatedUnion("kind", [
   refusedSchema,
 ]);
 export type LinkAnswer = z.output<typeof linkAnswerSchema>;
-
-/** A heartbeat of a link and its answer. The answer grants the lease of every open group but those it names (3.3). */
-export const pulseSchema = z.object({ kind: z.literal("pulse"), requestId, linkSession: count });
-export const pulseAnswerSchema = z.object({
-  kind: z.literal("pulse_answer"),
-  requestId,
-  linkSession: count,
-  notCovered: z.array(idSchema<PgId>()),
-});

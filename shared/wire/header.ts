@@ -54,12 +54,14 @@ export const FRAME_KINDS = {
   replicate_trim: 17,
   replicate_zeroes: 18,
   join_copy: 19,
+  pulse: 20,
   // Answers.
   answer: 32,
   read_answer: 33,
   flush_answer: 34,
   write_acks: 35,
   replicate_acks: 36,
+  pulse_answer: 37,
 } as const;
 export type FrameKind = keyof typeof FRAME_KINDS;
 
@@ -130,6 +132,8 @@ export const FIELDS_OF_KIND: Readonly<Record<FrameKind, readonly HeaderField[]>>
   answer: ["status", "requestId", "pgId", "epoch", "lossGeneration"],
   read_answer: ["requestId", "lengthBytes"],
   flush_answer: ["requestId"],
+  pulse: ["requestId"],
+  pulse_answer: ["requestId"],
   write_acks: [],
   replicate_acks: [],
 };
@@ -146,11 +150,13 @@ export const FIELDS_OF_KIND: Readonly<Record<FrameKind, readonly HeaderField[]>>
  * | flush_answer | 12 bytes per group: u32 pgId, u32 status, u32 lossGeneration |
  * | write_acks | 8 bytes per request: u32 requestId, u32 lossGeneration |
  * | replicate_acks | 4 bytes per request: u32 requestId |
+ * | pulse_answer | 4 bytes per group that is not covered: u32 pgId; the lease of every other open group is granted (3.3) |
  * | others | none |
  */
 export const FLUSH_ENTRY_BYTES = 12;
 export const WRITE_ACK_BYTES = 8;
 export const REPLICATE_ACK_BYTES = 4;
+export const NOT_COVERED_BYTES = 4;
 
 /** Values of the fields of one frame. */
 export type HeaderValues = { readonly kind: FrameKind } & { readonly [Field in Exclude<HeaderField, "kind">]?: number };

@@ -4,9 +4,10 @@
  * | version | change |
  * | ---: | --- |
  * | 1 | first: frames of two lengths, header and payload; compact header of 64 bytes; JSON header for everything |
+ * | 2 | pulses and their answers are compact frames: they are what an idle cluster does, and cost less so |
  *
  * @module
  */
 
 /** Version that HELLO names. */
-export const DATA_PATH_VERSION = 1;
+export const DATA_PATH_VERSION = 2;

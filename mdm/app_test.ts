@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { tokenKeys } from "@/mdm/store/token_keys.ts";
 import { openToken } from "@/shared/auth.ts";
-import { asId } from "@/shared/ids.ts";
+import { asId, type Epoch, type PgId } from "@/shared/ids.ts";
 import { pgKey } from "@/tests/support/mdm_fakes.ts";
 import { MdmFixture, servedFixture } from "@/tests/support/mdm_fixture.ts";
 
@@ -77,7 +77,7 @@ Deno.test("scenario: primary and secondary ask at once, the first wins, the othe
   assertEquals(removed.results[0]!.outcome, "changed");
   assertEquals([taken.results[0]!.outcome, taken.results[0]!.reason], ["refused", "stale_epoch"]);
   assertEquals(taken.results[0]!.config, removed.results[0]!.config);
-  assertEquals(taken.results[0]!.config.members.map((member) => member.deviceId), [primary.deviceId!]);
+  assertEquals(taken.results[0]!.config!.members.map((member) => member.deviceId), [primary.deviceId!]);
   const [after] = await fixture.pgs();
   assertEquals(
     after.departed.map((copy: { device_id: number; last_epoch: number }) => [copy.device_id, copy.last_epoch]),
@@ -180,6 +180,7 @@ Deno.test("scenario: the MDM restarts: term grows, groups stay, SDSs register ag
     ...report,
     state: "running",
     alarm: false,
+    unreachable: false,
     chunksCopied: 3,
     bytesCopied: 3 * 2 ** 20,
     message: "",
@@ -266,4 +267,17 @@ Deno.test("scenario: what a volume uses is the sum of what its living SDSs lead"
   first!.up = false;
   await fixture.run(5_500);
   assertEquals(await usedMib(), 4, "others lead the groups of a silent SDS");
+});
+
+Deno.test("scenario: a change of a group that there is none of is refused alone, the others of the call are made", async () => {
+  await using fixture = await servedFixture();
+  const [pg] = await fixture.pgs();
+  const primary = fixture.sdsOf(pg.members[0]);
+  const unknown = { kind: "bump" as const, pgId: asId<PgId>(4711), epoch: asId<Epoch>(1) };
+  const answer = await primary.change([unknown, { kind: "bump", ...pgKey(pg) }]);
+  assertEquals(answer.results.map(({ pgId, outcome, reason }) => [pgId, outcome, reason]), [
+    [4711, "refused", "no_such_group"],
+    [pg.pg_id, "changed", ""],
+  ]);
+  assertEquals(answer.results[0]!.config, null);
 });

@@ -17,6 +17,19 @@ export const JOIN_ABSENT_MS = 5_000;
 export const JOIN_RETRY_MIN_MS = 1_000;
 export const JOIN_RETRY_MAX_MS = 30_000;
 
+/** Failures in a row, and when the next try may begin, monotonic ms. */
+export interface Retry {
+  readonly failures: number;
+  readonly notBeforeMs: number;
+}
+
+/** The wait after one more failure: doubled with each, from {@linkcode JOIN_RETRY_MIN_MS} to {@linkcode JOIN_RETRY_MAX_MS}. */
+export function nextRetry(before: Retry | undefined, nowMs: number): Retry {
+  const failures = (before?.failures ?? 0) + 1;
+  const waitMs = Math.min(JOIN_RETRY_MIN_MS * 2 ** Math.min(failures - 1, 10), JOIN_RETRY_MAX_MS);
+  return { failures, notBeforeMs: nowMs + waitMs };
+}
+
 /** One join. Times are of the monotonic clock, in ms. */
 export interface Join {
   readonly pgId: PgId;
@@ -35,7 +48,7 @@ export interface Join {
 /** The running joins by group. */
 export class JoinTable {
   readonly #joins = new Map<PgId, Join>();
-  readonly #retries = new Map<PgId, { readonly failures: number; readonly notBeforeMs: number }>();
+  readonly #retries = new Map<PgId, Retry>();
 
   get(pgId: PgId): Join | undefined {
     return this.#joins.get(pgId);
@@ -66,9 +79,7 @@ export class JoinTable {
   /** Ends a join that failed; the group's next one waits. */
   fail(pgId: PgId, nowMs: number): void {
     this.#joins.delete(pgId);
-    const failures = (this.#retries.get(pgId)?.failures ?? 0) + 1;
-    const waitMs = Math.min(JOIN_RETRY_MIN_MS * 2 ** Math.min(failures - 1, 10), JOIN_RETRY_MAX_MS);
-    this.#retries.set(pgId, { failures, notBeforeMs: nowMs + waitMs });
+    this.#retries.set(pgId, nextRetry(this.#retries.get(pgId), nowMs));
   }
 
   /** True while the group waits after a failure. */

@@ -20,7 +20,7 @@ import {
   type SdsId,
 } from "@/shared/ids.ts";
 import type { StartBudget } from "@/mdm/core/joins.ts";
-import { JoinTable } from "@/mdm/join_table.ts";
+import { JoinTable, type Retry } from "@/mdm/join_table.ts";
 import type { PlannedOrder } from "@/mdm/operations/pg_orders.ts";
 
 /** Unplanned departures of a device that are remembered. */
@@ -41,6 +41,10 @@ export interface DeviceLife {
   departuresMs: number[];
   /** Host of a start that was refused, waiting for an operator. */
   refusedHostId: string | undefined;
+  /** When another member last had it removed or took over from it unplanned: until it is heard again it is given no copy. */
+  lostAtMs: number | undefined;
+  /** While primaries do not reach it for joins; undefined since the last one that succeeded, or its registration. */
+  unreached: Retry | undefined;
 }
 
 /** One SDS process. */
@@ -124,6 +128,8 @@ export class LiveState {
       rows: new Map(),
       departuresMs: [],
       refusedHostId: undefined,
+      lostAtMs: undefined,
+      unreached: undefined,
     }));
   }
 

@@ -160,3 +160,48 @@ Deno.test("scenario: an SDS dies: nobody is asked to copy to it until it returns
   for (const sds of fixture.sdss) await sds.beat();
   assert(tasks().length > 0 && tasks().every((task) => task.mode === "delta" && task.deviceId === victim.deviceId));
 });
+
+Deno.test("scenario: a member that was lost is given no copy before it is heard again", async () => {
+  await using fixture = await servedFixture();
+  const victim = fixture.sdss[0]!;
+  await victim.beat();
+  victim.up = false;
+  await fixture.excludeFromGroups(victim);
+  await fixture.run(1_000);
+  const tasks = () => fixture.sdss.flatMap((sds) => sds.last!.joinTasks);
+  assertEquals(tasks(), []);
+  victim.up = true;
+  await fixture.run(1_000);
+  assert(tasks().length > 0);
+});
+
+Deno.test("scenario: joins rest of a device that the MDM hears and primaries do not reach, longer each time", async () => {
+  await using fixture = await servedFixture();
+  const victim = fixture.sdss[0]!;
+  await fixture.excludeFromGroups(victim);
+  const tasks = () => fixture.sdss.flatMap((sds) => sds.last!.joinTasks.map((task) => ({ sds, task })));
+  const failAll = async () => {
+    for (const { sds, task } of tasks()) {
+      const failed = { state: "failed", alarm: false, unreachable: true, message: "no link" } as const;
+      sds.joins = [...sds.joins, { ...task, ...failed, chunksCopied: 0, bytesCopied: 0 }];
+    }
+    for (const sds of fixture.sdss) {
+      await sds.beat();
+      sds.joins = [];
+    }
+  };
+  await fixture.run(1_000);
+  assert(tasks().length > 0);
+  await failAll();
+  await fixture.run(500);
+  assertEquals(tasks(), []);
+  await fixture.run(1_000);
+  assert(tasks().length > 0, "after a second it is tried again");
+  await failAll();
+  await fixture.run(1_500);
+  assertEquals(tasks(), []);
+  await fixture.run(1_000);
+  for (const sds of fixture.sdss) await sds.finishJoins();
+  await fixture.run(500);
+  assertEquals((await fixture.pgs()).map((pg) => pg.state), Array(4).fill("full"));
+});

@@ -187,7 +187,9 @@ export class MdmAgent {
     this.#isRegistered = !added;
     if (added) return await this.#register();
     this.#options.registered();
-    context.log.info("Registered at the MDM as SDS {sdsId}", { sdsId: answer.sdsId, mdmTerm: answer.mdmTerm });
+    const { sdsId, mdmTerm } = answer;
+    if (sdsId !== null) context.log.info("Registered at the MDM as SDS {sdsId}", { sdsId, mdmTerm });
+    else context.log.info("Known to the MDM; waiting until an operator adds this process as an SDS", { mdmTerm });
   }
 
   /** Opens devices that the MDM gave this SDS, formatting new ones; true if there are more now than were registered. */

@@ -88,8 +88,8 @@ export function tendGroups(context: MdmContext): void {
   dropFresh(context);
   activateGroups(context);
   planJoins(context);
-  planOrders(context);
-  context.live.groupsWhole = groupsAreWhole(context.db);
+  const orderCount = planOrders(context);
+  context.live.groupsWhole = orderCount === 0 && groupsAreWhole(context.db);
 }
 
 /** One round of housekeeping. */

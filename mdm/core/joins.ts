@@ -25,7 +25,7 @@ export interface JoinDevice extends PlacementDevice {
 }
 
 /** A device that was not heard for this many beats is given no copy: its process may be gone already. */
-export const JOINER_HEARD_BEATS = 2.5;
+export const JOINER_HEARD_BEATS = 1.5;
 
 /** What the choice rests on. */
 export interface JoinerFacts {

@@ -41,6 +41,7 @@ export function failDevice(context: MdmContext, device: DeviceRow): void {
       message: `Device ${device.name} of ${name} failed; its copies are made again elsewhere`,
     });
   });
+  context.tendGroupsSoon();
 }
 
 /** Takes the rows a device reported; one with an epoch above ours means that this database was rolled back. */

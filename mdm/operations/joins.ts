@@ -7,7 +7,7 @@
 import { type MdmContext, recordEvent } from "@/mdm/context.ts";
 import { type JoinDevice, joinerOf, JoinLoads, joinNotBefore, refilled } from "@/mdm/core/joins.ts";
 import type { PgRecord } from "@/mdm/core/placement_groups.ts";
-import { type Join, JOIN_ABSENT_MS } from "@/mdm/join_table.ts";
+import { type Join, JOIN_ABSENT_MS, nextRetry } from "@/mdm/join_table.ts";
 import { Facts } from "@/mdm/operations/facts.ts";
 import { placementOf } from "@/mdm/operations/pgs.ts";
 import { type DeviceRow, devicesOfPool } from "@/mdm/store/devices.ts";
@@ -30,13 +30,32 @@ export function joinTasksOf(context: MdmContext, sdsId: SdsId): JoinTask[] {
 
 /** Takes what a primary says of its joins; one that this MDM does not know it adopts (3.8). */
 export function noteJoinReports(context: MdmContext, options: { sds: SdsRow; reports: readonly JoinReport[] }): void {
+  const unreached = new Map<DeviceId, JoinReport[]>();
   for (const report of options.reports) {
     const known = context.live.joins.get(report.pgId);
     const same = known !== undefined && known.epoch === report.epoch && known.deviceId === report.deviceId &&
       known.primarySdsId === options.sds.sdsId;
-    if (same) noteReport(context, { join: known, report });
+    if (same && report.state === "failed" && report.unreachable) {
+      context.live.joins.fail(report.pgId, context.clock.monotonicMs());
+      unreached.set(report.deviceId, [...(unreached.get(report.deviceId) ?? []), report]);
+    } else if (same) noteReport(context, { join: known, report });
     else if (known === undefined && report.state === "running") adopt(context, { sds: options.sds, report });
   }
+  for (const [deviceId, reports] of unreached) noteUnreached(context, { deviceId, reports });
+}
+
+/** Joins of one device that its primary could not reach: it rests, and the first of a row is told, for all groups at once. */
+function noteUnreached(context: MdmContext, options: { deviceId: DeviceId; reports: readonly JoinReport[] }): void {
+  const { deviceId, reports } = options;
+  const life = context.live.device(deviceId);
+  const nowMs = context.clock.monotonicMs();
+  // Primaries notice one loss each for themselves.
+  if (life.unreached !== undefined && life.unreached.notBeforeMs > nowMs) return;
+  const text = "Device {deviceId} was not reached for {count} joins, which rest: {message}";
+  const fields = { deviceId, count: reports.length, message: reports[0]!.message };
+  if (life.unreached === undefined) context.log.info(text, fields);
+  else context.log.debug(text, fields);
+  life.unreached = nextRetry(life.unreached, nowMs);
 }
 
 function noteReport(context: MdmContext, options: { join: Join; report: JoinReport }): void {
@@ -187,10 +206,17 @@ function joinDeviceOf(context: MdmContext, options: { row: DeviceRow; facts: Fac
   return {
     ...placementOf(facts, row),
     sdsId: row.sdsId,
-    usable: facts.mayJoin(row),
+    usable: facts.mayJoin(row) && isReached(context, { row, facts }),
     heardAtMs: facts.nowMs - facts.silentMs(row),
     notBeforeMs: joinNotBefore(departuresMs, { nowMs: facts.nowMs, backoffMinMs, backoffMaxMs }),
   };
+}
+
+/** False from the loss of a member until it is heard again, and while joins of it rest because primaries did not reach it. */
+function isReached(context: MdmContext, options: { row: DeviceRow; facts: Facts }): boolean {
+  const { lostAtMs = -Infinity, unreached } = context.live.device(options.row.deviceId);
+  const nowMs = context.clock.monotonicMs();
+  return nowMs - options.facts.silentMs(options.row) > lostAtMs && (unreached?.notBeforeMs ?? -Infinity) <= nowMs;
 }
 
 function plannedJoin(context: MdmContext, options: { pg: PgRecord; pool: PoolPlan; facts: Facts }): Join | undefined {

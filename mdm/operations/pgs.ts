@@ -119,7 +119,7 @@ export function changeGroups(
     }
     return call.changes.map((change): PgChangeResult => {
       const pg = pgById(context.db, change.pgId);
-      if (pg === undefined) throw new StorageError("not_found", `Cannot change group ${change.pgId}: there is none`);
+      if (pg === undefined) return { pgId: change.pgId, outcome: "refused", reason: "no_such_group", config: null };
       if (context.live.refusedPgs.has(pg.pgId)) {
         return { pgId: pg.pgId, outcome: "refused", reason: "epoch_ahead", config: configOf(context, pg) };
       }
@@ -170,7 +170,10 @@ function afterCommittedChange(context: MdmContext, change: { before: PgRecord; a
   for (const member of before.members) {
     if (stays.has(member.deviceId) || leftAsPlanned(context, member)) continue;
     context.live.noteDeparture(member.deviceId, context.time.nowMs());
+    context.live.device(member.deviceId).lostAtMs = context.clock.monotonicMs();
   }
+  const was = new Set(before.members.map((member) => member.deviceId));
+  for (const { deviceId } of after.members) if (!was.has(deviceId)) context.live.device(deviceId).unreached = undefined;
 }
 
 /** True if the member's process said that it stops, or is known to have stopped cleanly. */

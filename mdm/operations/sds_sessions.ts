@@ -166,6 +166,7 @@ function noteRegistration(context: MdmContext, options: { sds: SdsRow; accepted:
     if (decision.restarted || device.registeredAtMs === undefined) device.registeredAtMs = nowMs;
     device.usedBytes = offered.usedBytes;
     device.refusedHostId = undefined;
+    device.unreached = undefined;
     noteRows(context, { deviceId: row.deviceId, rows: offered.pgs, all: true });
   }
   life.registered = true;

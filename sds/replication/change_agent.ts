@@ -79,7 +79,7 @@ export class ChangeAgent {
     const answer = await this.#send({ asker: { deviceId, incarnation }, changes: batch.map((asked) => asked.change) });
     const refused = new Map<PgId, string>();
     for (const result of answer.results) {
-      this.#device.adopt(result.config);
+      if (result.config !== null) this.#device.adopt(result.config);
       if (result.outcome === "refused") refused.set(result.pgId, result.reason);
     }
     if (refused.size > 0) {

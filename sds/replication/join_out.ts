@@ -49,6 +49,8 @@ export class JoinOut {
   #target: Target | undefined;
   #plan: JoinPlan<JoinChunk> | undefined;
   #bumpAsked = false;
+  /** True if it ended because the joiner did not answer. */
+  #unreachable = false;
   readonly #joinSession: number;
   readonly #abort = new AbortController();
 
@@ -104,13 +106,16 @@ export class JoinOut {
         chunksCopied: this.chunksCopied,
         bytesCopied: this.bytesCopied,
       });
+    } else if (this.#unreachable) {
+      // That the member is lost is told once, by its link.
+      log.debug("Join of device {deviceId} into group {pgId} ended: {reason}", { ...facts, reason: this.message });
     } else log.warn("Join of device {deviceId} into group {pgId} ended: {reason}", { ...facts, reason: this.message });
   }
 
   report(): JoinReport {
     const { state, alarm, chunksCopied, bytesCopied, message } = this;
     const { pgId, epoch, deviceId } = this.task;
-    return { pgId, epoch, deviceId, state, alarm, chunksCopied, bytesCopied, message };
+    return { pgId, epoch, deviceId, state, alarm, unreachable: this.#unreachable, chunksCopied, bytesCopied, message };
   }
 
   /** The group has a newer configuration: either the joiner is in it, or the join is over. */
@@ -133,7 +138,10 @@ export class JoinOut {
 
   /** The joiner does not answer: give up on it, through the MDM if it may be a member already. */
   memberSilent(reason: string): void {
-    if (!this.addMemberOutstanding || !this.group.device.context.guards.joinerCounts) return this.abandon(reason);
+    if (!this.addMemberOutstanding || !this.group.device.context.guards.joinerCounts) {
+      this.#unreachable ||= this.state === "running";
+      return this.abandon(reason);
+    }
     if (this.#bumpAsked) return;
     this.#bumpAsked = true;
     const { pgId, device } = this.group;
@@ -202,6 +210,7 @@ export class JoinOut {
     const deadlineMs = clock.monotonicMs() + times.replicationTimeoutMs;
     while (!this.link.up) {
       if (clock.monotonicMs() > deadlineMs) {
+        this.#unreachable = true;
         throw new StorageError("unavailable", "no link to the joiner could be opened");
       }
       await sleep(clock, POLL_MS, this.#abort.signal);

@@ -114,10 +114,11 @@ export type PgChangeCall = z.output<typeof pgChangeCallSchema>;
 
 export const pgChangeResultSchema = z.object({
   pgId: idSchema<PgId>(),
-  /** `not_yet`: nothing changed, ask again (3.8 step 6). `refused`: the guard failed. `config` is the newest in every case. */
+  /** `not_yet`: nothing changed, ask again (3.8 step 6). `refused`: the guard failed. */
   outcome: z.enum(["changed", "refused", "not_yet"]),
   reason: z.string(),
-  config: pgConfigSchema,
+  /** The newest in every case; null for a group that the MDM does not know. */
+  config: pgConfigSchema.nullable(),
 });
 export type PgChangeResult = z.output<typeof pgChangeResultSchema>;
 export const pgChangeAnswerSchema = z.object({

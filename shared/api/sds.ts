@@ -106,6 +106,8 @@ export const joinReportSchema = z.object({
   /** `done`: the joiner is a member. `failed`: it departed as it was; `alarm` says that the copies differed at the end. */
   state: z.enum(["running", "done", "failed"]),
   alarm: z.boolean(),
+  /** `failed` because the joiner did not answer: whoever plans joins leaves it alone for a while. */
+  unreachable: z.boolean().default(false),
   chunksCopied: count,
   bytesCopied: count,
   message: z.string(),

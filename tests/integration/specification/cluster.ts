@@ -164,9 +164,12 @@ export class SpecificationCluster implements AsyncDisposable {
     assertEquals(await this.ok("POST", `/vol/unmap?volume_id=${volumeId}&sdc_id=${sdcId}`), { status: "unmapped" });
   }
 
-  /** The device port of an SDC, connected to a volume. The caller closes it. */
-  async device(volumeId: number, sdcIndex = 0): Promise<JsonClient> {
-    const { devicePort } = this.state.sdc[sdcIndex]!;
+  /** The device port of an SDC, the first unless said otherwise, connected to a volume. The caller closes it. */
+  async device(volumeId: number, sdcId?: number): Promise<JsonClient> {
+    const id = sdcId ?? (await this.sdcs())[0];
+    const records: readonly { id: number; component_id: string }[] = await this.ok("GET", "/sdc/list");
+    const processName = records.find((record) => record.id === id)?.component_id;
+    const { devicePort } = this.state.sdc.find(({ name }) => name === processName)!; // each record has its process
     const client = await JsonClient.connect(denoTransport, { hostname: "127.0.0.1", port: devicePort });
     const connected = await client.ask({ command: "CONNECT", volume_id: volumeId });
     assertEquals([connected.ok, connected.volume_id], [true, volumeId], connected.error);

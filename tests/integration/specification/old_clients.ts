@@ -48,7 +48,7 @@ export function oldClientTests(cluster: () => SpecificationCluster): void {
     await cluster().map(volumeId, sdcIds[2]!, "readOnly");
     assertEquals((await cluster().ok("GET", `/vol/${volumeId}`)).mapping_count, 3);
     const devices = [];
-    for (const index of [0, 1, 2]) devices.push(await cluster().device(volumeId, index));
+    for (const sdcId of sdcIds) devices.push(await cluster().device(volumeId, sdcId));
     const [first, second, reader] = devices;
     const text = (answer: { data_b64: string }) => atob(answer.data_b64);
     await first!.ask({ command: "WRITE", offset_bytes: 0, data_b64: btoa("from first.") });

@@ -180,6 +180,7 @@ export class MdmAgent {
     context.keys.clusterId = answer.clusterId;
     context.keys.setTokenKeys(answer.tokenKeys);
     mappings.replace(answer.mappings, answer.mappingVersion);
+    this.#options.mappingsChanged();
     this.#configVersion = 0;
     this.#allRows = true;
     this.#usage.forget();

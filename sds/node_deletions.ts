@@ -96,7 +96,11 @@ export class NodeDeletions {
 function deleteChunk(group: Group, chunk: ChunkId): Promise<ErrorCode | undefined> {
   if (!group.primary?.mayServe()) return Promise.resolve("not_ready");
   return new Promise((resolve) => {
-    const owner: OperationOwner = { alive: true, operationDone: (_operation, code) => resolve(code) };
+    const owner: OperationOwner = {
+      alive: true,
+      operationDone: (_operation, code) => resolve(code),
+      operationEnded() {},
+    };
     const operation = takeOperation();
     operation.init(group, {
       owner,

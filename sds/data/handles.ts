@@ -11,12 +11,14 @@ import type { SdcId, VolumeId } from "@/shared/ids.ts";
 import { baseOf } from "@/shared/placement.ts";
 import type { SdcClient } from "@/shared/wire/control.ts";
 import type { SdsContext } from "@/sds/context.ts";
+import type { GrantedIo } from "@/sds/data/granted_io.ts";
 
 /** What a handle allows, and what was done with it. */
 export interface VolumeHandle {
   token: SessionToken;
   readonly base: number;
-  revoked: boolean;
+  /** Under what its operations run, and who hears of them. */
+  io: GrantedIo;
   reads: number;
   writes: number;
   readBytes: number;
@@ -83,6 +85,6 @@ export function requireToken(
   return token;
 }
 
-export function newHandle(token: SessionToken): VolumeHandle {
-  return { token, base: baseOf(token.vtreeId), revoked: false, reads: 0, writes: 0, readBytes: 0, writtenBytes: 0 };
+export function newHandle(token: SessionToken, io: GrantedIo): VolumeHandle {
+  return { token, base: baseOf(token.vtreeId), io, reads: 0, writes: 0, readBytes: 0, writtenBytes: 0 };
 }

@@ -59,10 +59,15 @@ function writeFragment(
   data: { readonly bytes: Uint8Array; readonly at: number },
 ): Promise<ErrorCode | undefined> {
   return new Promise((resolve) => {
+    let outcome: ErrorCode | undefined;
     const operation = takeOperation();
     writeCrcs(operation.crcs, range, data);
     operation.init(group, {
-      owner: { alive: true, operationDone: (_operation, code) => resolve(code) },
+      owner: {
+        alive: true,
+        operationDone: (_operation, code) => outcome = code,
+        operationEnded: () => resolve(outcome),
+      },
       fields: {
         kind: FRAME_KINDS.replicate,
         flags: 0,

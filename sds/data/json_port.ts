@@ -11,6 +11,7 @@ import { type ErrorCode, errorTraits, StorageError } from "@/shared/errors.ts";
 import type { SingleUseToken } from "@/shared/io_token.ts";
 import type { Connection } from "@/shared/transport.ts";
 import { type JsonAnswer, type JsonRequest, parseJsonRequest } from "@/shared/wire/json_lines.ts";
+import type { Grants } from "@/sds/data/grants.ts";
 import type { TokenVerdict } from "@/sds/data/handles.ts";
 import { readRange, writeRange } from "@/sds/data/json_io.ts";
 import { failureOf, JsonSession, readAnswer } from "@/sds/data/json_session.ts";
@@ -31,6 +32,7 @@ export const JSON_FRAGMENTS_MAX = 256;
 
 /** What the port works with. */
 export interface JsonPortOptions extends TokenJudge {
+  readonly grants: Grants;
   count(counts: IoCounts): void;
   tokenJudged(verdict: TokenVerdict): void;
 }
@@ -72,15 +74,10 @@ export class JsonPort {
     this.#sessions.delete(session);
   }
 
-  /** Resolves when everything that has begun by now has ended. */
-  async idle(): Promise<void> {
-    await Promise.allSettled(this.#running);
-  }
-
-  /** Begins nothing more; resolves when everything has ended. */
+  /** Begins nothing more; resolves when everything that has begun has ended. */
   async stop(): Promise<void> {
     this.#stopping = true;
-    await this.idle();
+    await Promise.allSettled(this.#running);
   }
 
   /** Ends all connections. */
@@ -133,8 +130,18 @@ export class JsonPort {
       throw new StorageError("too_busy", `Cannot serve the line: ${this.#fragments} fragments are under way`);
     }
     uses.use({ tokenId: token.token_id, expiresAtMs: token.expires_at_ms }, granted.segmentIndex);
+    const grant = this.#options.grants.open({
+      volumeId: token.volume_id,
+      sdcId: token.sdc_id,
+      mappingGeneration: token.mapping_generation,
+    });
+    grant.begin();
+    grant.close();
     this.#fragments += fragments;
-    return this.#run({ token, asked, granted, data }).finally(() => this.#fragments -= fragments);
+    return this.#run({ token, asked, granted, data }).finally(() => {
+      this.#fragments -= fragments;
+      grant.end();
+    });
   }
 
   async #run(

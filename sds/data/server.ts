@@ -15,6 +15,7 @@ import type { HelloIdentity, LinkClient, SdcClient } from "@/shared/wire/control
 import { JSON_LINE_FIRST_BYTE } from "@/shared/wire/json_lines.ts";
 import type { SdsContext } from "@/sds/context.ts";
 import { firstBytesOf, withFirstBytes } from "@/sds/data/first_bytes.ts";
+import { Grants } from "@/sds/data/grants.ts";
 import type { MappingTable, TokenVerdict } from "@/sds/data/handles.ts";
 import { JsonPort } from "@/sds/data/json_port.ts";
 import type { TokenUses } from "@/sds/data/token_uses.ts";
@@ -35,6 +36,7 @@ export interface DataHost {
   readonly context: SdsContext;
   readonly mappings: MappingTable;
   readonly totals: IoTotals;
+  readonly grants: Grants;
   groupOf(pgId: PgId): Group | undefined;
   sessionClosed(session: Session): void;
   tokenJudged(verdict: TokenVerdict): void;
@@ -56,6 +58,7 @@ export class DataServer implements DataHost {
   readonly context: SdsContext;
   readonly mappings: MappingTable;
   readonly totals: IoTotals;
+  readonly grants = new Grants();
   readonly json: JsonPort;
   readonly #options: DataServerOptions;
   /** Accepted, nothing read yet. */
@@ -74,6 +77,7 @@ export class DataServer implements DataHost {
     this.json = new JsonPort({
       context: options.context,
       mappings: options.mappings,
+      grants: this.grants,
       uses: options.tokenUses,
       devices: options.devices,
       count: (counts) => options.totals.add(counts),
@@ -109,17 +113,15 @@ export class DataServer implements DataHost {
     this.#options.tokenJudged(verdict);
   }
 
-  /** Drops handles whose mapping has a newer generation; resolves when what they started has finished (6.4). */
+  /** Revokes what is granted under an older mapping generation; resolves when nothing of it runs any more (6.4). */
   async dropRevoked(): Promise<void> {
-    const affected = [...this.#sessions].filter((session) => session.dropRevoked());
-    await Promise.all([this.json.idle(), ...affected.map((session) => session.idle())]);
+    await this.grants.dropRevoked(({ volumeId, sdcId }) => this.mappings.generationOf(volumeId, sdcId));
   }
 
   /** Stops taking requests of SDCs; links to peers go on. */
   async stopSessions(): Promise<void> {
-    const sessions = [...this.#sessions];
-    for (const session of sessions) session.retire("this SDS stops");
-    await Promise.all([this.json.stop(), ...sessions.map((session) => session.idle())]);
+    for (const session of [...this.#sessions]) session.retire("this SDS stops");
+    await Promise.all([this.json.stop(), this.grants.idle()]);
   }
 
   /** Closes everything. */

@@ -6,6 +6,7 @@
  * @module
  */
 import { BLOCK_BYTES, CHUNK_BYTES, QUEUE_DEPTH } from "@/shared/constants.ts";
+import type { SessionToken } from "@/shared/auth.ts";
 import { type ErrorCode, StorageError } from "@/shared/errors.ts";
 import type { Epoch, NodeId, PgId } from "@/shared/ids.ts";
 import type { Frame, FrameChannel, FrameHandler } from "@/shared/net/frame_channel.ts";
@@ -14,15 +15,15 @@ import { type SdcClient, type SessionRequest, sessionRequestSchema } from "@/sha
 import { FLUSH_ENTRY_BYTES, FRAME_FLAGS, FRAME_KINDS, getUint53, HEADER_FIELDS } from "@/shared/wire/header.ts";
 import { type RequestScope, scopeProblem } from "@/sds/core/admission.ts";
 import type { DataHost } from "@/sds/data/server.ts";
+import { GrantedIo, type IoAnswerer } from "@/sds/data/granted_io.ts";
 import { newHandle, requireToken, type VolumeHandle } from "@/sds/data/handles.ts";
 import { SessionAnswers } from "@/sds/data/session_answers.ts";
 import { checkedData, requireNoPayload } from "@/sds/data/payload.ts";
 import { volumeExtents } from "@/sds/data/extents.ts";
 import { type FlushEntry, flushGroups, type FlushResult, serveProblem } from "@/sds/replication/flush.ts";
 import type { Group } from "@/sds/replication/group.ts";
-import type { OperationOwner } from "@/sds/replication/mutation.ts";
 import { type PrimaryOperation, takeOperation } from "@/sds/replication/primary_operation.ts";
-import { type ReadOwner, takeRead } from "@/sds/replication/read_operation.ts";
+import { type ReadResult, takeRead } from "@/sds/replication/read_operation.ts";
 
 /** Volumes that one session may have open. */
 const HANDLES_MAX = 4096;
@@ -37,7 +38,7 @@ interface RequestFields extends RequestScope {
 }
 
 /** A connection of one lane of one SDC session. */
-export class Session implements FrameHandler, OperationOwner, ReadOwner {
+export class Session implements FrameHandler, IoAnswerer {
   readonly client: SdcClient;
   readonly channel: FrameChannel;
   /** False once a newer lane or session came, or the connection ended: requests that have not started are dropped (3.6). */
@@ -46,7 +47,6 @@ export class Session implements FrameHandler, OperationOwner, ReadOwner {
   readonly #host: DataHost;
   #inFlight = 0;
   readonly #answers: SessionAnswers;
-  #idleWaiters: (() => void)[] = [];
 
   constructor(host: DataHost, options: { channel: FrameChannel; client: SdcClient }) {
     this.#host = host;
@@ -60,25 +60,6 @@ export class Session implements FrameHandler, OperationOwner, ReadOwner {
   retire(reason: string): void {
     this.alive = false;
     this.channel.close(reason);
-  }
-
-  /** Revokes handles of an older mapping generation; true if there were any. */
-  dropRevoked(): boolean {
-    let dropped = false;
-    for (const handle of this.handles) {
-      if (handle === undefined || handle.revoked) continue;
-      const generation = this.#host.mappings.generationOf(handle.token.volumeId, handle.token.sdcId);
-      if (generation === undefined || handle.token.mappingGeneration >= generation) continue;
-      handle.revoked = true;
-      dropped = true;
-    }
-    return dropped;
-  }
-
-  /** Resolves when nothing that this session started runs. */
-  idle(): Promise<void> {
-    if (this.#inFlight === 0) return Promise.resolve();
-    return new Promise((resolve) => this.#idleWaiters.push(resolve));
   }
 
   onFrame(frame: Frame): void {
@@ -96,7 +77,7 @@ export class Session implements FrameHandler, OperationOwner, ReadOwner {
       case FRAME_KINDS.write_zeroes:
         return this.#mutate(frame, handle!);
       case FRAME_KINDS.flush:
-        return void this.#flush(frame);
+        return void this.#flush(frame, handle!);
       default:
         throw new StorageError("bad_request", `Cannot serve an SDC: kind is ${kind}`);
     }
@@ -130,38 +111,31 @@ export class Session implements FrameHandler, OperationOwner, ReadOwner {
     const handle = this.handles[index];
     if (handle === undefined) return;
     this.#host.totals.closed(handle);
+    handle.io.grant.close();
     this.handles[index] = undefined;
   }
 
-  operationDone(operation: PrimaryOperation, code: ErrorCode | undefined): void {
+  mutationDone(operation: PrimaryOperation, code: ErrorCode | undefined): void {
     const { requestId } = operation.request;
     const { lossGeneration } = operation.role.config;
-    this.#ended();
+    this.#inFlight--;
     if (!this.alive) return;
     if (code !== undefined) this.#answers.refuse(requestId, code);
     else this.#answers.acknowledge(requestId, lossGeneration);
   }
 
-  readDone(
-    requestId: number,
-    result: { code: ErrorCode | undefined; bytes: Uint8Array; at: number; lengthBytes: number },
-  ): void {
-    this.#ended();
+  readDone(requestId: number, result: ReadResult): void {
+    this.#inFlight--;
     if (!this.alive) return;
     const { code, bytes, at, lengthBytes } = result;
     if (code !== undefined) this.#answers.refuse(requestId, code);
     else this.#answers.data(requestId, bytes.subarray(at, at + lengthBytes));
   }
 
-  #ended(): void {
-    if (--this.#inFlight > 0) return;
-    for (const resolve of this.#idleWaiters.splice(0)) resolve();
-  }
-
   /** A handle serves while its token is valid and its mapping stands (I21). */
   #handleProblem(handle: VolumeHandle | undefined): ErrorCode | undefined {
     if (handle === undefined) return "token_missing";
-    if (handle.revoked) return "token_expired";
+    if (handle.io.grant.revoked) return "token_expired";
     const { mdmTime, clock } = this.#host.context;
     return mdmTime.accepts(handle.token.expiresAtMs, clock.monotonicMs()) ? undefined : "token_expired";
   }
@@ -173,9 +147,9 @@ export class Session implements FrameHandler, OperationOwner, ReadOwner {
     if (code !== undefined) return this.#answers.refuse(requestId, code);
     handle.reads++;
     handle.readBytes += fields.lengthBytes;
-    this.#inFlight++;
+    this.#begin(handle);
     takeRead().begin(fields.group!, {
-      owner: this,
+      owner: handle.io,
       fields: {
         requestId,
         vtreeId: handle.token.vtreeId,
@@ -199,10 +173,10 @@ export class Session implements FrameHandler, OperationOwner, ReadOwner {
     const dataAt = removal ? requireNoPayload(frame) : checkedData(frame, { ...fields, crcs: operation.crcs });
     handle.writes++;
     handle.writtenBytes += fields.lengthBytes;
-    this.#inFlight++;
+    this.#begin(handle);
     const chunk = { vtreeId: handle.token.vtreeId, nodeId: fields.nodeId as NodeId, chunkIndex: fields.chunkIndex };
     operation.init(fields.group!, {
-      owner: this,
+      owner: handle.io,
       fields: {
         kind: clientKind === FRAME_KINDS.write
           ? FRAME_KINDS.replicate
@@ -222,6 +196,11 @@ export class Session implements FrameHandler, OperationOwner, ReadOwner {
     });
     operation.borrow(frame.bytes, dataAt);
     operation.start();
+  }
+
+  #begin(handle: VolumeHandle): void {
+    handle.io.grant.begin();
+    this.#inFlight++;
   }
 
   #fields(frame: Frame, options: { mutation: boolean; removal: boolean }): RequestFields {
@@ -256,7 +235,7 @@ export class Session implements FrameHandler, OperationOwner, ReadOwner {
     return pgIndexOf(handle.base, fields.chunkIndex, pgCount) === pgIndex ? undefined : "bad_request";
   }
 
-  async #flush(frame: Frame): Promise<void> {
+  async #flush(frame: Frame, handle: VolumeHandle): Promise<void> {
     const { header, headerAt, view } = frame;
     const requestId = header.getUint32(headerAt + HEADER_FIELDS.requestId[0]);
     if (frame.payloadBytes % FLUSH_ENTRY_BYTES !== 0) {
@@ -273,10 +252,12 @@ export class Session implements FrameHandler, OperationOwner, ReadOwner {
         lossGeneration: view.getUint32(at + 8),
       });
     }
-    this.#inFlight++;
+    const { grant } = handle.io;
+    this.#begin(handle);
     const results = await this.#flushAll(entries);
-    this.#ended();
+    this.#inFlight--;
     if (this.alive) this.#answers.flushed(requestId, results);
+    grant.end();
   }
 
   /** Groups of each device are flushed together. */
@@ -300,7 +281,7 @@ export class Session implements FrameHandler, OperationOwner, ReadOwner {
         if (this.handles.length >= HANDLES_MAX) {
           throw new StorageError("too_busy", `Cannot open more than ${HANDLES_MAX} volumes`);
         }
-        const opened = newHandle(token);
+        const opened = newHandle(token, this.#granted(token));
         const handle = this.handles.push(opened) - 1;
         this.#host.totals.opened(opened);
         return this.channel.sendJson({ kind: "volume_opened", requestId, handle });
@@ -352,8 +333,16 @@ export class Session implements FrameHandler, OperationOwner, ReadOwner {
     if (handle === undefined || handle.token.volumeId !== token.volumeId || handle.token.nodeId !== token.nodeId) {
       throw new StorageError("token_volume", `Cannot renew handle ${index}: it is not open, or for another volume`);
     }
+    // What runs under the older generation goes on counting there.
+    if (handle.token.mappingGeneration !== token.mappingGeneration) {
+      handle.io.grant.close();
+      handle.io = this.#granted(token);
+    }
     handle.token = token;
-    handle.revoked = false;
+  }
+
+  #granted(token: SessionToken): GrantedIo {
+    return new GrantedIo(this, this.#host.grants.open(token));
   }
 
   async #extents(request: SessionRequest & { kind: "extents" }): Promise<string> {
@@ -366,6 +355,12 @@ export class Session implements FrameHandler, OperationOwner, ReadOwner {
     if (code !== undefined) {
       throw new StorageError(code, `Cannot tell the extents of chunk ${request.chunkIndex}: ${code}`);
     }
-    return await volumeExtents(this.#host.groupOf(request.pgId)!, { ...request, vtreeId: handle!.token.vtreeId });
+    const { grant } = handle!.io;
+    grant.begin();
+    try {
+      return await volumeExtents(this.#host.groupOf(request.pgId)!, { ...request, vtreeId: handle!.token.vtreeId });
+    } finally {
+      grant.end();
+    }
   }
 }

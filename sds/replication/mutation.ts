@@ -13,6 +13,8 @@ export interface OperationOwner {
   readonly alive: boolean;
   /** Called once, also when nobody waits any more. `code` is undefined on success. */
   operationDone(operation: PrimaryOperation, code: ErrorCode | undefined): void;
+  /** Called once, when nothing of the operation runs on this device any more: with the answer, or after it when the role ended. */
+  operationEnded(): void;
 }
 
 /** What a mutation is, apart from its data. */

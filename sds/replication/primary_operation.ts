@@ -376,6 +376,7 @@ export class PrimaryOperation implements LockHolder {
     this.waiting.length = 0;
     this.role.operationEnded(this);
     this.#answer(code);
+    this.owner.operationEnded();
     operations.give(this);
   }
 

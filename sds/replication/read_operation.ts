@@ -18,15 +18,15 @@ export interface ReadOwner {
   /** False when nobody waits any more. */
   readonly alive: boolean;
   /** Called once, also when nobody waits any more; on success the bytes asked for are `bytes` from `at` on, borrowed during the call. */
-  readDone(
-    requestId: number,
-    result: {
-      readonly code: ErrorCode | undefined;
-      readonly bytes: Uint8Array;
-      readonly at: number;
-      readonly lengthBytes: number;
-    },
-  ): void;
+  readDone(requestId: number, result: ReadResult): void;
+}
+
+/** What a read gave. */
+export interface ReadResult {
+  readonly code: ErrorCode | undefined;
+  readonly bytes: Uint8Array;
+  readonly at: number;
+  readonly lengthBytes: number;
 }
 
 /** What is to be read. */

@@ -7,6 +7,7 @@ import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/asser
 import { hmacHex } from "@/shared/api/pg.ts";
 import { sessionTokenSchema } from "@/shared/auth.ts";
 import { CHUNK_BYTES } from "@/shared/constants.ts";
+import type { CommitCallback } from "@/sds/device/catalogue.ts";
 import { StorageError } from "@/shared/errors.ts";
 import { asId, type SdcId, type SdcSession } from "@/shared/ids.ts";
 import type { FrameKind } from "@/shared/wire/header.ts";
@@ -246,5 +247,59 @@ Deno.test("scenario: a session that a newer one replaced is refused at the hands
     // The key is that of the newer session, but age is looked at before any proof.
     assertEquals(await codeOf(sdc.connect(0)), "stale_session");
     sdc.sdcSession = newer;
+  });
+});
+
+/** A write of chunk 0 that has started, and ends when the test says: its secondary stores it late, and is not removed. */
+async function stuckWrite(fixture: SdsFixture): Promise<{ readonly end: () => void }> {
+  const { sdc } = fixture;
+  const { primary, secondary } = sdc.sdssOf(0);
+  fixture.deviceOf(primary).changes.ask = () => new Promise(() => {});
+  const { store } = fixture.deviceOf(secondary);
+  const { afterCommit } = store;
+  const held: CommitCallback[] = [];
+  store.afterCommit = (callback) => void held.push(callback);
+  sdc.write(PLACE, SECRET);
+  await fixture.sleep(100);
+  assertEquals(held.length, 1);
+  return {
+    end() {
+      store.afterCommit = afterCommit;
+      for (const callback of held) callback(undefined);
+    },
+  };
+}
+
+Deno.test("scenario: an unmapping waits for a write that was started, however long, also when its connection is gone", async () => {
+  for (const closed of [false, true]) {
+    await withSds({}, async (fixture) => {
+      const { sdc } = fixture;
+      assertEquals((await sdc.write(PLACE, SECRET)).code, undefined);
+      const write = await stuckWrite(fixture);
+      if (closed) (await sdc.to(0)).session.close();
+      let answered = false;
+      const unmapped = fixture.post("/vol/unmap?volume_id=1&sdc_id=1", {}).then(() => answered = true);
+      // Longer than a call of the MDM waits for its answer: the repeated call has to wait for the same write.
+      await fixture.sleep(7_000);
+      assertEquals(answered, false);
+      write.end();
+      await unmapped;
+    });
+  }
+});
+
+Deno.test("scenario: an unmapping does not wait for what another volume has under way", async () => {
+  await withSds({}, async (fixture) => {
+    const { sdc } = fixture;
+    await fixture.createVolume();
+    await fixture.post("/vol/map?volume_id=2&sdc_id=1", {});
+    await sdc.refresh();
+    const { session } = await sdc.to(0);
+    await session.openVolume(await sdc.newToken(2));
+    const write = await stuckWrite(fixture);
+    const startedMs = fixture.world.time.nowMs;
+    await fixture.post("/vol/unmap?volume_id=2&sdc_id=1", {});
+    assert(fixture.world.time.nowMs - startedMs < 1_000);
+    write.end();
   });
 });

@@ -19,15 +19,15 @@ export class Grace {
   }
 
   /**
-   * Asks for every group whose time has come; gives how long to wait for the next one, Infinity if there is none. Called at each
-   * beat, and not right after a stall.
+   * Asks for those of `groups` whose time has come; gives how long to wait for the next one, Infinity if there is none. All are
+   * judged at each beat, and not right after a stall.
    */
-  judge(): number {
+  judge(groups: Iterable<Group>): number {
     if (!this.#mdmIsAlive()) return Infinity;
     const nowMs = this.#device.context.clock.monotonicMs();
     let nextMs = Infinity;
     const asked: Group[] = [];
-    for (const group of this.#device.groups.values()) {
+    for (const group of groups) {
       const waitMs = this.#waitMs(group, nowMs);
       if (waitMs > 0) nextMs = Math.min(nextMs, waitMs);
       else {

@@ -37,18 +37,26 @@ export async function clearIntents(
       links.set(target.link, list);
     }
   }
-  const unsynced = new Set<PgId>();
   await device.store.sync();
-  for (const [link, list] of links) {
-    const answer = await link.request({
-      kind: "sync",
-      pgs: list.map(({ group, epoch }) => ({ pgId: group.pgId, epoch })),
-    });
-    const results = answer.kind === "pg_results" ? answer.results : [];
-    const ok = new Set(results.filter((result) => result.ok).map((result) => result.pgId));
-    for (const { group } of list) if (!ok.has(group.pgId)) unsynced.add(group.pgId);
-  }
+  const unsynced = new Set((await Promise.all([...links].map(([link, list]) => unsyncedAt(link, list)))).flat());
   for (const clearing of clearings) if (!unsynced.has(clearing.group.pgId)) clear(clearing);
+}
+
+/** Groups that the member has not synced: all of them when it cannot be asked, which concerns no other link. */
+async function unsyncedAt(link: LinkOut, list: readonly Clearing[]): Promise<PgId[]> {
+  const pgs = list.map(({ group, epoch }) => ({ pgId: group.pgId, epoch }));
+  const ok = new Set<PgId>();
+  try {
+    const answer = await link.request({ kind: "sync", pgs });
+    const results = answer.kind === "pg_results" ? answer.results : [];
+    for (const result of results) if (result.ok) ok.add(result.pgId);
+  } catch (error) {
+    link.device.context.log.debug("Cannot sync device {to} to clear intents: {error}", {
+      to: link.remoteDeviceId,
+      error,
+    });
+  }
+  return pgs.map(({ pgId }) => pgId).filter((pgId) => !ok.has(pgId));
 }
 
 function clearingOf(group: Group, options: { copies: number; keepCount: number }): Clearing | undefined {
@@ -79,7 +87,7 @@ function clear(clearing: Clearing): void {
   if (quiet.length === 0) return;
   group.device.store.clearResync(group.storage!, quiet.map(({ region }) => region));
   const regions = quiet.map(({ region, writeNumber }): [number, number] => [region, writeNumber]);
-  for (const target of role.targets) {
-    target.link.request({ kind: "clear_intents", pgId: group.pgId, epoch, regions }).catch(() => {});
+  for (const { link } of role.targets) {
+    if (link.up) link.request({ kind: "clear_intents", pgId: group.pgId, epoch, regions }).catch(() => {});
   }
 }

@@ -51,6 +51,7 @@ export class JoinOut {
   #bumpAsked = false;
   /** True if it ended because the joiner did not answer. */
   #unreachable = false;
+  readonly #ended = Promise.withResolvers<void>();
   readonly #joinSession: number;
   readonly #abort = new AbortController();
 
@@ -86,7 +87,12 @@ export class JoinOut {
     this.#plan?.chunkCreated({ key: chunkKey(nodeId, chunkIndex), vtreeId, nodeId, chunkIndex, region });
   }
 
-  /** Runs to the end. Never rejects. */
+  /** Resolves once `state` is `done` or `failed`, whatever the run still waits for then. */
+  get ended(): Promise<void> {
+    return this.#ended.promise;
+  }
+
+  /** Runs until nothing of the join is under way. Never rejects. */
   async run(): Promise<void> {
     const { log } = this.group.device.context;
     const facts = { pgId: this.group.pgId, epoch: this.task.epoch, deviceId: this.deviceId, mode: this.task.mode };
@@ -165,6 +171,7 @@ export class JoinOut {
     this.#abort.abort();
     if (state === "failed" && this.#target !== undefined) this.role.dropTarget(this.#target);
     this.role.releaseWrites();
+    this.#ended.resolve();
   }
 
   #names() {
@@ -315,7 +322,7 @@ export class JoinOut {
       await sleep(clock, POLL_MS, this.#abort.signal);
       this.#requireRunning();
     }
-    target.covered = true;
+    this.link.covers(target);
     this.addMemberOutstanding = true;
     this.role.releaseWrites();
     while (this.state === "running") {

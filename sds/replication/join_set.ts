@@ -55,7 +55,8 @@ export class JoinSet {
 
   #start(group: Group, task: JoinTask): void {
     const join = new JoinOut(group.primary!, { task, joinSession: ++this.#joinSession });
-    join.run().then(() => {
+    join.run();
+    join.ended.then(() => {
       this.#ended.push(join);
       if (this.#ended.length > ENDED_JOINS_MAX) this.#ended.shift();
       this.#device.configurationsChanged();

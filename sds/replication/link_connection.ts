@@ -16,6 +16,7 @@ import {
 } from "@/shared/wire/header.ts";
 import { BLOCK_BYTES } from "@/shared/constants.ts";
 import type { LinkOut, LinkRequestBody } from "@/sds/replication/link_out.ts";
+import { withData } from "@/sds/replication/operation_resend.ts";
 import type { PrimaryOperation } from "@/sds/replication/primary_operation.ts";
 import type { Target } from "@/sds/replication/primary_role.ts";
 
@@ -105,10 +106,14 @@ export class LinkConnection implements FrameHandler {
     slot.generation = operation.generation;
     slot.sentMs = this.#link.device.context.clock.monotonicMs();
     this.#inFlight++;
+    operation.frameSent();
     if (operation.kind === FRAME_KINDS.replicate) {
-      operation.withData((bytes, at) => {
-        if (!this.channel.closed) this.#writeFrame(operation, { requestId: index, bytes, at });
-      }, () => this.#freeSlot(index));
+      withData(operation, {
+        send: (bytes, at) => {
+          if (!this.channel.closed) this.#writeFrame(operation, { requestId: index, bytes, at });
+        },
+        ended: () => this.#freeSlot(index),
+      });
     } else {
       this.#writeFrame(operation, { requestId: index, bytes: undefined, at: 0 });
     }

@@ -193,10 +193,21 @@ export class LinkOut {
     this.#pulse.stop();
   }
 
-  /** A pulse says that the member does not cover this group: it must be opened again. */
-  notCovered(target: Target): void {
+  /** The member grants its lease for the target's group from now on. */
+  covers(target: Target): void {
+    target.covered = true;
+    target.coveredSinceMs = this.device.context.clock.monotonicMs();
+  }
+
+  /**
+   * The answer to a pulse that was sent at `askedMs` says that the member does not cover this group, or came after the lease had
+   * lapsed (`askedMs` is infinite): the group must be opened again. A joiner cannot be: its join is given up.
+   */
+  notCovered(target: Target, askedMs: number): void {
+    if (!target.covered || askedMs <= target.coveredSinceMs) return;
     target.covered = false;
-    if (target.join === undefined && target.open) {
+    if (target.join !== undefined) return target.join.memberSilent("the joiner does not cover the group any more");
+    if (target.open) {
       target.open = false;
       this.requestOpen(target);
     }
@@ -311,7 +322,7 @@ export class LinkOut {
         this.requestOpen(target);
       } else if (result?.ok) {
         target.open = true;
-        target.covered = true;
+        this.covers(target);
         for (const operation of [...primary.operations]) {
           if (operation.owes(target)) connection.sendOperation(operation, target);
         }

@@ -89,7 +89,7 @@ export class LinkPulse implements FrameHandler {
     this.#heardMs = this.#link.device.context.clock.monotonicMs();
     if (!this.leaseHolds() && this.#link.device.context.guards.leaseLapse) {
       this.#lapseCount++;
-      for (const target of this.#link.targets) this.#link.notCovered(target);
+      for (const target of this.#link.targets) this.#link.notCovered(target, Infinity);
     }
     this.#leaseFromMonotonicMs = Math.max(this.#leaseFromMonotonicMs, sent.monotonicMs);
     this.#leaseFromWallMs = sent.wallMs;
@@ -98,7 +98,9 @@ export class LinkPulse implements FrameHandler {
     for (let at = payloadAt; at + NOT_COVERED_BYTES <= payloadAt + payloadBytes; at += NOT_COVERED_BYTES) {
       notCovered.add(view.getUint32(at) as PgId); // the member names groups by their ids
     }
-    for (const target of this.#link.targets) if (notCovered.has(target.group.pgId)) this.#link.notCovered(target);
+    for (const target of this.#link.targets) {
+      if (notCovered.has(target.group.pgId)) this.#link.notCovered(target, sent.monotonicMs);
+    }
   }
 
   onMessage(): void {

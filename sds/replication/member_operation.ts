@@ -9,10 +9,11 @@ import { BLOCK_BYTES, BLOCKS_PER_FRAGMENT_MAX, CHUNK_BYTES } from "@/shared/cons
 import { type ErrorCode, StorageError } from "@/shared/errors.ts";
 import type { NodeId, VtreeId } from "@/shared/ids.ts";
 import type { Frame } from "@/shared/net/frame_channel.ts";
-import { FRAME_FLAGS, FRAME_KINDS, HEADER_FIELDS } from "@/shared/wire/header.ts";
+import { FRAME_KINDS, HEADER_FIELDS } from "@/shared/wire/header.ts";
 import { type Chunk, chunkKey } from "@/sds/device/chunk.ts";
 import { type LockHolder, lockKey } from "@/sds/replication/chunk_locks.ts";
 import type { Group } from "@/sds/replication/group.ts";
+import { promisesSync } from "@/sds/replication/mutation.ts";
 import type { LinkSession } from "@/sds/replication/link_in.ts";
 import { allocates, applyRemoval } from "@/sds/replication/removal.ts";
 import { Reuse } from "@/sds/replication/reuse.ts";
@@ -109,9 +110,10 @@ export class MemberOperation implements LockHolder {
 
   #run(): void {
     const { store } = this.#group.device;
+    const syncs = promisesSync(this.flags, this.#group.config);
     try {
       const chunk = this.#chunk();
-      if (chunk === undefined && !allocates(this)) return this.#end(undefined);
+      if (chunk === undefined && !allocates(this)) return syncs ? this.#sync() : this.#end(undefined);
       store.beginWrite(this.#group.storage!, this.region);
       this.#writing = true;
       if (this.#group.storage!.hasIntent(this.region)) return this.#apply();
@@ -151,12 +153,13 @@ export class MemberOperation implements LockHolder {
     } else {
       applyRemoval(store, { chunk, removal: this });
     }
-    if ((this.flags & FRAME_FLAGS.fua) !== 0 || this.#group.config?.syncWrites) {
-      store.sync().then(this.#committed, () => this.#committed("device_failed"));
-    } else {
-      store.afterCommit(this.#committed);
-    }
+    if (promisesSync(this.flags, this.#group.config)) this.#sync();
+    else store.afterCommit(this.#committed);
     this.#data.forgetBorrowed();
+  }
+
+  #sync(): void {
+    this.#group.device.store.sync().then(this.#committed, () => this.#committed("device_failed"));
   }
 
   readonly #committed = (error: ErrorCode | undefined | void): void => {

@@ -5,6 +5,7 @@
  */
 import type { ErrorCode } from "@/shared/errors.ts";
 import type { NodeId, VtreeId } from "@/shared/ids.ts";
+import { FRAME_FLAGS } from "@/shared/wire/header.ts";
 import type { PrimaryOperation } from "@/sds/replication/primary_operation.ts";
 
 /** Who asked: an SDC session, or the SDS itself. */
@@ -32,4 +33,9 @@ export interface MutationFields {
   readonly opSession: number;
   readonly opSeq: number;
   readonly traceId: number;
+}
+
+/** True if the answer to a mutation promises stable storage: FUA, or a pool whose writes are all synced. */
+export function promisesSync(flags: number, config: { readonly syncWrites: boolean } | undefined): boolean {
+  return (flags & FRAME_FLAGS.fua) !== 0 || config?.syncWrites === true;
 }

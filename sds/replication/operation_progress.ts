@@ -14,6 +14,8 @@ export class OperationProgress {
   ended = true;
   /** members[1] is asked alone first, since the chunk is new. */
   asking = false;
+  /** How often it was asked: again on a new session or under a new epoch. */
+  askCount = 0;
   /** The lock covers the whole chunk. */
   locksChunk = false;
   /** The device was told that a write of the region runs. */
@@ -31,6 +33,7 @@ export class OperationProgress {
     this.answered = false;
     this.ended = false;
     this.asking = false;
+    this.askCount = 0;
     this.locksChunk = false;
     this.writing = false;
     this.busy = false;

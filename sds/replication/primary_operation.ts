@@ -10,7 +10,7 @@
  * @module
  */
 import { mergeFragment } from "@/sds/replication/merge_fragment.ts";
-import type { MutationFields, OperationOwner } from "@/sds/replication/mutation.ts";
+import { type MutationFields, type OperationOwner, promisesSync } from "@/sds/replication/mutation.ts";
 import { BLOCK_BYTES, BLOCKS_PER_CHUNK, BLOCKS_PER_FRAGMENT_MAX } from "@/shared/constants.ts";
 import { assert, type ErrorCode } from "@/shared/errors.ts";
 import { blocksTouched, FRAME_FLAGS, FRAME_KINDS } from "@/shared/wire/header.ts";
@@ -116,13 +116,23 @@ export class PrimaryOperation implements LockHolder {
     this.settle();
   }
 
-  /** A target refused an allocation for want of space. Only the one that was asked first may: nothing changed anywhere. */
+  /** A frame leaves for a target. */
+  frameSent(): void {
+    if (this.#is.asking) this.#is.askCount++;
+  }
+
+  /**
+   * A target refused an allocation for want of space. Only the one that was asked first may, and only the first time that it was
+   * asked: nothing changed anywhere then (I16). Of one that was asked again nobody knows what it applies yet, or has applied.
+   */
   vetoed(target: Target): void {
     if (this.#is.ended) return;
-    if (!this.#is.asking) return void this.role.removeMember(target, "it has no space for a chunk that others have");
+    if (!this.#is.asking || this.#is.askCount > 1) {
+      return void this.role.removeMember(target, "it has no space for a chunk that others have");
+    }
     this.waiting.length = 0;
     this.#is.asking = false;
-    const chunk = this.#chunk();
+    const chunk = this.storedChunk();
     if (chunk !== undefined) this.group.device.store.deleteChunk(chunk);
     this.#unlockAndFinish("pool_full");
   }
@@ -141,27 +151,19 @@ export class PrimaryOperation implements LockHolder {
     return this.#is.started && !this.#is.ended && this.waiting.includes(target);
   }
 
-  /**
-   * The data for a frame, at hand or read back from this device. `ended` is called instead when the operation is over by then.
-   * Neither is if the data cannot be read: the frame stays unanswered, and the target is removed in time.
-   */
-  withData(send: (bytes: Uint8Array, at: number) => void, ended: () => void): void {
-    if (this.kind !== FRAME_KINDS.replicate || this.data.present) return send(this.data.bytes, this.data.at);
-    const { store, context } = this.group.device;
-    const chunk = this.#chunk();
-    if (chunk === undefined) return;
-    const buffer = context.buffers.take(this.lengthBytes);
-    const read = { offsetBytes: this.offsetBytes, lengthBytes: this.lengthBytes, into: buffer, intoOffset: 0 };
-    const { generation } = this;
-    store.readBlocks(chunk, read, (error) => {
-      if (this.#is.ended || this.generation !== generation) ended();
-      else if (error === undefined) send(buffer, 0);
-      context.buffers.give(buffer);
-    });
+  /** True when nothing of it is left: the object may be in use for another operation. */
+  get ended(): boolean {
+    return this.#is.ended;
   }
 
-  #chunk(): Chunk | undefined {
+  /** The chunk as this device has it. */
+  storedChunk(): Chunk | undefined {
     return this.group.device.store.chunk(this.group.storage!, chunkKey(this.request.nodeId, this.request.chunkIndex));
+  }
+
+  #sendTo(target: Target): void {
+    this.waiting.push(target);
+    target.link.sendOperation(this, target);
   }
 
   #drop(target: Target): boolean {
@@ -176,7 +178,7 @@ export class PrimaryOperation implements LockHolder {
     // The role may have ended while the lock changed hands, when this operation neither held it nor waited.
     if (this.role.stopped) return this.#unlockAndFinish("stale_epoch");
     this.#guard(() => {
-      const chunk = this.#chunk();
+      const chunk = this.storedChunk();
       if (chunk === undefined && allocates(this) && !this.#is.locksChunk) return this.#lockChunk();
       this.#is.started = true;
       this.group.beginOperation();
@@ -199,7 +201,10 @@ export class PrimaryOperation implements LockHolder {
   /** This copy was activated alone after an unclean stop: what the chunk holds is its content (5.5). */
   #accept(chunk: Chunk): void {
     this.#keep();
-    this.#step(this.group.device.store.acceptUnverified(chunk), () => this.#whole(this.#chunk()));
+    this.#is.busy = true;
+    const next = () => this.#whole(this.storedChunk());
+    this.group.device.store.acceptUnverified(chunk)
+      .then(() => this.#stepDone(undefined, next), () => this.#stepDone("device_failed", next));
   }
 
   #whole(chunk: Chunk | undefined): void {
@@ -223,7 +228,7 @@ export class PrimaryOperation implements LockHolder {
       this.lengthBytes = merged.lengthBytes;
       this.data.take(merged.bytes, { buffers, lengthBytes: merged.lengthBytes });
       this.crcs.set(merged.crcs);
-      this.#guard(() => this.#place(this.#chunk()));
+      this.#guard(() => this.#place(this.storedChunk()));
     });
   }
 
@@ -266,8 +271,7 @@ export class PrimaryOperation implements LockHolder {
     const first = role.targets.find((target) => target.join === undefined);
     if (first === undefined) return this.#forwardRest(undefined);
     this.#is.asking = true;
-    this.waiting.push(first);
-    first.link.sendOperation(this, first);
+    this.#sendTo(first);
   }
 
   /** members[1] has room, or is gone: everybody else, and this device. */
@@ -285,27 +289,25 @@ export class PrimaryOperation implements LockHolder {
       const target = targets[index]!;
       if (target === except) continue;
       // What the copier will bring is not forwarded; the removal of a chunk is (3.8 step 3).
-      if (target.join?.wants(this.request, { removes: removesChunk(this) }) === false) continue;
-      this.waiting.push(target);
-      target.link.sendOperation(this, target);
+      if (target.join?.wants(this.request, { removes: removesChunk(this) }) !== false) this.#sendTo(target);
     }
   }
 
-  /** Removal of what is not there: members are the same; a joiner is told. */
+  /** Removal of what is not there: members are the same and only sync, if that is asked for; a joiner is told. */
   #nothingToRemove(): void {
-    this.#is.localDone = true;
+    const syncs = promisesSync(this.flags, this.role.config);
     for (const target of this.role.targets) {
-      if (!target.join?.wants(this.request, { removes: true })) continue;
-      this.waiting.push(target);
-      target.link.sendOperation(this, target);
+      if (target.join?.wants(this.request, { removes: true }) ?? syncs) this.#sendTo(target);
     }
+    if (syncs) return this.#sync();
+    this.#is.localDone = true;
     this.settle();
   }
 
   #apply(): void {
     const { store } = this.group.device;
     assert(this.#is.writing, "a write begins before it changes data");
-    const chunk = this.#chunk();
+    const chunk = this.storedChunk();
     assert(chunk !== undefined, "the chunk of a locked range stays");
     if (this.kind === FRAME_KINDS.replicate) {
       const write = this.#write;
@@ -318,12 +320,14 @@ export class PrimaryOperation implements LockHolder {
     }
     this.#is.applied = true;
     this.#is.busy = true;
-    if ((this.flags & FRAME_FLAGS.fua) !== 0 || this.role.config.syncWrites) {
-      store.sync().then(this.#committed, () => this.#committed("device_failed"));
-    } else {
-      store.afterCommit(this.#committed);
-    }
+    if (promisesSync(this.flags, this.role.config)) this.#sync();
+    else store.afterCommit(this.#committed);
     if (!this.#is.ended) this.data.forgetBorrowed();
+  }
+
+  #sync(): void {
+    this.#is.busy = true;
+    this.group.device.store.sync().then(this.#committed, () => this.#committed("device_failed"));
   }
 
   /** Kept as a property, so that the hot path makes no closure. */
@@ -334,11 +338,6 @@ export class PrimaryOperation implements LockHolder {
     if (this.#is.answered) return this.#unlockAndFinish(undefined);
     this.settle();
   };
-
-  #step(promise: Promise<void>, next: () => void): void {
-    this.#is.busy = true;
-    promise.then(() => this.#stepDone(undefined, next), () => this.#stepDone("device_failed", next));
-  }
 
   /** A step on this device is over: go on, unless the device failed or the role ended meanwhile. */
   #stepDone(error: ErrorCode | undefined, next: () => void): void {

@@ -26,6 +26,8 @@ export interface Target {
   open: boolean;
   /** True while pulses extend this target's lease. */
   covered: boolean;
+  /** When it began to be covered, monotonic ms: answers to earlier pulses say nothing of it. */
+  coveredSinceMs: number;
   /** A `removeSecondary` was asked for under this epoch. */
   removalAskedEpoch: number;
 }
@@ -183,11 +185,10 @@ export class PrimaryRole {
   resume(): void {
     if (!this.#leaving) return;
     this.#leaving = false;
-    this.#quiet = undefined;
     this.releaseWrites();
   }
 
-  /** Holds new writes; resolves when the running ones have ended. */
+  /** Holds new writes; resolves when the running ones have ended, or when `releaseWrites` is called first. */
   holdWrites(): Promise<void> {
     assert(this.#heldWrites === undefined, "a group has one join at a time");
     this.#heldWrites = [];
@@ -195,20 +196,24 @@ export class PrimaryRole {
     return new Promise((resolve) => this.#quiet = resolve);
   }
 
+  /** Lets new writes start; who waits for the running ones waits no more, since they may never be without one again. */
   releaseWrites(): void {
     const held = this.#heldWrites;
     this.#heldWrites = undefined;
+    this.#becomeQuiet();
     for (const operation of held ?? []) operation.start();
   }
 
   /** An operation ended. */
   operationEnded(operation: PrimaryOperation): void {
     this.operations.delete(operation);
-    if (this.operations.size === 0 && this.#quiet !== undefined) {
-      const quiet = this.#quiet;
-      this.#quiet = undefined;
-      quiet();
-    }
+    if (this.operations.size === 0) this.#becomeQuiet();
+  }
+
+  #becomeQuiet(): void {
+    const quiet = this.#quiet;
+    this.#quiet = undefined;
+    quiet?.();
   }
 
   /** Members as listed, joiners as they are: targets that stay keep what they have answered. */
@@ -250,5 +255,5 @@ function newTarget(
   group: Group,
   options: { link: LinkOut; deviceId: DeviceId; join: JoinOut | undefined },
 ): Target {
-  return { group, ...options, open: false, covered: false, removalAskedEpoch: 0 };
+  return { group, ...options, open: false, covered: false, coveredSinceMs: 0, removalAskedEpoch: 0 };
 }

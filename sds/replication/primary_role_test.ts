@@ -61,3 +61,15 @@ Deno.test("PrimaryRole does not serve under an epoch that came during its activa
   await settled();
   assertEquals(role.active, true);
 });
+
+Deno.test("PrimaryRole.releaseWrites() ends the wait for running writes, of which there may always be one", async () => {
+  const { role } = roleWith(1);
+  role.operations.add({} as unknown as PrimaryOperation);
+  let over = false;
+  role.holdWrites().then(() => over = true);
+  await settled();
+  assertEquals(over, false);
+  role.releaseWrites();
+  await settled();
+  assertEquals(over, true);
+});

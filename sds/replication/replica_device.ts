@@ -252,12 +252,16 @@ export class ReplicaDevice {
 
   /** The MDM's word that the process behind a primary is gone: its secondaries need no grace (3.3, fast path). */
   peerDead(dead: { readonly deviceId: DeviceId; readonly incarnation: Incarnation }): void {
+    const released: Group[] = [];
     for (const group of this.groups.values()) {
       const primary = group.config?.members[0];
       if (group.secondary === undefined || primary?.deviceId !== dead.deviceId) continue;
-      if (sameIncarnation(primary.incarnation, dead.incarnation)) group.secondary.released = true;
+      if (!sameIncarnation(primary.incarnation, dead.incarnation)) continue;
+      group.secondary.released = true;
+      released.push(group);
     }
-    this.#grace.judge();
+    // No others: this process may have stood still just now, and not have read what their primaries sent.
+    this.#grace.judge(released);
   }
 
   /** What a heartbeat says of this device. */
@@ -385,7 +389,8 @@ export class ReplicaDevice {
     this.#lastJudgedMs = nowMs;
     this.#judgement?.cancel();
     if (stalled || this.#stopped) return;
-    const inMs = Math.min(this.#grace.judge(), ...[...this.#linksOut.values()].map((link) => link.checkSilence()));
+    const silences = [...this.#linksOut.values()].map((link) => link.checkSilence());
+    const inMs = Math.min(this.#grace.judge(this.groups.values()), ...silences);
     if (inMs < heart.intervalMs) this.#judgement = clock.setTimer(Math.ceil(inMs), () => this.#judge());
   }
 }

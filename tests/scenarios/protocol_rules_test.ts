@@ -6,9 +6,14 @@
  */
 import { assert, assertEquals } from "@std/assert";
 import { CHUNK_BYTES, TIMES } from "@/shared/constants.ts";
+import { StorageError } from "@/shared/errors.ts";
+import { asId, type Epoch } from "@/shared/ids.ts";
+import { FRAME_FLAGS } from "@/shared/wire/header.ts";
+import type { SlotCallback } from "@/sds/device/slot_pool.ts";
 import type { Group } from "@/sds/replication/group.ts";
+import type { LinkIn } from "@/sds/replication/link_in.ts";
 import type { SdsHost } from "@/tests/sim/sds_host.ts";
-import { filled, type SdsFixture, withSds } from "@/tests/support/sds_fixture.ts";
+import { filled, type SdsFixture, VOLUME_CHUNKS, withSds } from "@/tests/support/sds_fixture.ts";
 
 const BLOCK = 4096;
 const START = { chunkIndex: 0, offsetBytes: 0 };
@@ -107,5 +112,117 @@ Deno.test("scenario: requests of a connection that is gone do not hold up a clea
     assert(stopped, `still stopping after ${fixture.world.time.nowMs - startedMs} ms`);
     await Promise.all([...writes, read]);
     secondary.process.resume();
+  });
+});
+
+Deno.test("scenario: a FUA removal of a chunk that is not there is answered after every member has synced", async () => {
+  await withSds({}, async (fixture) => {
+    const { sdc, sdss } = fixture;
+    await fixture.untilFull();
+    const counts = sdss.map((sds) => {
+      const { store } = fixture.deviceOf(sds);
+      const sync = store.sync.bind(store);
+      const counted = { count: 0 };
+      store.sync = () => {
+        counted.count++;
+        return sync();
+      };
+      return counted;
+    });
+    const kinds = ["trim", "write_zeroes"] as const;
+    for (const [index, kind] of kinds.entries()) {
+      assertEquals((await sdc.remove(kind, START, CHUNK_BYTES)).code, undefined);
+      assertEquals(counts.map(({ count }) => count), [index, index]);
+      assertEquals((await sdc.remove(kind, { ...START, flags: FRAME_FLAGS.fua }, BLOCK)).code, undefined);
+      assertEquals(counts.map(({ count }) => count), [index + 1, index + 1]);
+    }
+  });
+});
+
+Deno.test("scenario: a member that was asked twice for a new chunk does not refuse it: it may apply the second frame", async () => {
+  await withSds({}, async (fixture) => {
+    const { sdc } = fixture;
+    const { primary, secondary } = sdc.sdssOf(0);
+    const { store } = fixture.deviceOf(secondary);
+    const [create, whenSlotReady] = [store.createChunk, store.whenSlotReady];
+    const waiting: SlotCallback[] = [];
+    store.createChunk = () => undefined;
+    store.whenSlotReady = (callback) => void waiting.push(callback);
+    const write = sdc.write(START, filled(1, BLOCK));
+    await fixture.sleep(200);
+    const { epoch } = groupAt(fixture, primary);
+    const { pgId } = groupAt(fixture, primary);
+    await fixture.deviceOf(primary).changes.ask({ kind: "bump", pgId, epoch: asId<Epoch>(epoch) });
+    await fixture.until("the group is open under the new epoch", () => groupAt(fixture, primary).primary!.mayServe());
+    await fixture.sleep(200);
+    Object.assign(store, { createChunk: create, whenSlotReady });
+    assertEquals(waiting.length, 1);
+    waiting[0]!("pool_full");
+    assertEquals((await write).code, undefined);
+    await fixture.untilFull();
+    for (const sds of [primary, secondary]) assertEquals(groupAt(fixture, sds).storage!.chunkCount, 1, sds.name);
+  });
+});
+
+Deno.test("scenario: word of a dead primary's process concerns its groups alone", async () => {
+  await withSds({ sdsCount: 3, pgCount: 12 }, async (fixture) => {
+    await fixture.untilFull();
+    const device = fixture.deviceOf(fixture.sdss[0]!);
+    const seconded = [...device.groups.values()].filter(({ secondary }) => secondary !== undefined);
+    const primaries = new Map(seconded.map(({ config }) => [config!.members[0]!.deviceId, config!.members[0]!]));
+    assertEquals(primaries.size, 2);
+    // As after a stall: nothing was read from any primary for longer than the grace.
+    for (const { secondary } of seconded) secondary!.sinceMs = -Infinity;
+    device.linkFrom = () => ({ heardMs: () => -Infinity }) as unknown as LinkIn;
+    device.changes.ask = () => new Promise(() => {});
+    const [dead] = [...primaries.values()];
+    device.peerDead(dead!);
+    for (const { config, secondary } of seconded) {
+      assertEquals(secondary!.takeOverPending, config!.members[0]!.deviceId === dead!.deviceId);
+    }
+  });
+});
+
+Deno.test("scenario: an answer to a pulse from before a member covered a group changes nothing, a later one does", async () => {
+  await withSds({}, async (fixture) => {
+    await fixture.untilFull();
+    const { primary } = fixture.sdc.sdssOf(0);
+    const role = groupAt(fixture, primary).primary!;
+    const target = role.targets[0]!;
+    target.link.notCovered(target, target.coveredSinceMs);
+    assertEquals([target.covered, role.mayServe()], [true, true]);
+    target.link.notCovered(target, target.coveredSinceMs + 1);
+    assertEquals([target.covered, role.mayServe()], [false, false]);
+    await fixture.until("the group is opened again", () => role.mayServe());
+  });
+});
+
+Deno.test("scenario: a link that is down keeps intents of its groups alone", async () => {
+  await withSds({ sdsCount: 3, pgCount: 12 }, async (fixture) => {
+    const { sdc } = fixture;
+    await fixture.untilFull();
+    for (let chunkIndex = 0; chunkIndex < VOLUME_CHUNKS; chunkIndex++) {
+      assertEquals((await sdc.write({ chunkIndex, offsetBytes: 0 }, filled(1, BLOCK))).code, undefined);
+    }
+    for (const sds of fixture.sdss) await fixture.deviceOf(sds).settle();
+    for (const sds of fixture.sdss) {
+      const device = fixture.deviceOf(sds);
+      const led = [...device.groups.values()].filter((group) =>
+        group.primary !== undefined && group.storage!.intents.resync.some((bits) => bits !== 0)
+      );
+      const links = new Set(led.map(({ primary }) => primary!.targets[0]!.link));
+      if (links.size < 2) continue;
+      const [down] = links;
+      down!.request = () => {
+        throw new StorageError("unavailable", "the link is down");
+      };
+      await device.clearIntents(0);
+      for (const { primary, storage } of led) {
+        const isSet = storage!.intents.resync.some((bits) => bits !== 0);
+        assertEquals(isSet, primary!.targets[0]!.link === down);
+      }
+      return;
+    }
+    throw new Error("no device leads written groups over two links");
   });
 });

@@ -69,7 +69,7 @@ export class HandOvers {
     ]);
     late.abort();
     if (!isCurrent()) return;
-    if (!drained || heirOf(role, order) === undefined) {
+    if (!drained || !role.leaving || heirOf(role, order) === undefined) {
       log.debug("Group {pgId} is not handed over yet: its writes have not ended, or device {deviceId} is away", order);
       return role.resume();
     }

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { type DeviceId, type Incarnation, sameIncarnation } from "@/shared/ids.ts";
 import type { Group } from "@/sds/replication/group.ts";
 import type { ReplicaDevice } from "@/sds/replication/replica_device.ts";
 
@@ -16,6 +17,20 @@ export class Grace {
   constructor(device: ReplicaDevice, options: { mdmIsAlive: () => boolean }) {
     this.#device = device;
     this.#mdmIsAlive = options.mdmIsAlive;
+  }
+
+  /** The process behind a primary is gone: its groups need no grace. */
+  peerDead(dead: { readonly deviceId: DeviceId; readonly incarnation: Incarnation }): void {
+    const released: Group[] = [];
+    for (const group of this.#device.groups.values()) {
+      const primary = group.config?.members[0];
+      if (group.secondary === undefined || primary?.deviceId !== dead.deviceId) continue;
+      if (!sameIncarnation(primary.incarnation, dead.incarnation)) continue;
+      group.secondary.released = true;
+      released.push(group);
+    }
+    // No others: this process may have stood still just now, and not have read what their primaries sent.
+    this.judge(released);
   }
 
   /**

@@ -252,16 +252,7 @@ export class ReplicaDevice {
 
   /** The MDM's word that the process behind a primary is gone: its secondaries need no grace (3.3, fast path). */
   peerDead(dead: { readonly deviceId: DeviceId; readonly incarnation: Incarnation }): void {
-    const released: Group[] = [];
-    for (const group of this.groups.values()) {
-      const primary = group.config?.members[0];
-      if (group.secondary === undefined || primary?.deviceId !== dead.deviceId) continue;
-      if (!sameIncarnation(primary.incarnation, dead.incarnation)) continue;
-      group.secondary.released = true;
-      released.push(group);
-    }
-    // No others: this process may have stood still just now, and not have read what their primaries sent.
-    this.#grace.judge(released);
+    this.#grace.peerDead(dead);
   }
 
   /** What a heartbeat says of this device. */

@@ -9,7 +9,7 @@ import type { PgRow, SdsHeartbeatCall } from "@/shared/api/sds.ts";
 import { every, sleep, type Timer } from "@/shared/clock.ts";
 import { COPIES } from "@/shared/constants.ts";
 import { StorageError } from "@/shared/errors.ts";
-import { type DeviceId, type Incarnation, type PgId, sameIncarnation, type VtreeId } from "@/shared/ids.ts";
+import type { DeviceId, Incarnation, PgId, VtreeId } from "@/shared/ids.ts";
 import { FrameChannel } from "@/shared/net/frame_channel.ts";
 import { openAsClient } from "@/shared/net/handshake.ts";
 import { baseOf, regionOf } from "@/shared/placement.ts";

@@ -25,8 +25,6 @@ function start(settings: MdmSettings, log: Logger): RunningRole {
   const joins = { fullJoinsPerSds, deltaJoinsPerSds, joinStartsPerSecond };
   const options = { clusterName, auth, times, ...joins, joinToken: readJoinToken(settings) };
   const db = openDatabase(settings.dbPath);
-  // It holds node keys; SQLite gives its -wal file the same mode.
-  Deno.chmodSync(settings.dbPath, SECRET_MODE);
   const mdm = createMdm({ db, clock: systemClock, random: systemRandom, send: fetchSend, log, options });
   const { secrets, mdmTerm } = mdm.context;
   keepSecret(`${settings.dataDir}/join.token`, secrets.joinToken);

@@ -3,12 +3,12 @@
  *
  * @module
  */
-import { DatabaseSync } from "node:sqlite";
 import { systemClock } from "@/shared/clock.ts";
 import { openDirectory } from "@/shared/disk_deno.ts";
 import { fetchSend } from "@/shared/http_client.ts";
 import { listenOrExplain, serveHttp } from "@/shared/http/serve.ts";
 import { systemRandom } from "@/shared/random.ts";
+import { openPrivateDatabase } from "@/shared/private_files.ts";
 import { type RoleOptions, runRole } from "@/shared/role_process.ts";
 import { readSdsSettings, type SdsSettings } from "@/shared/settings.ts";
 import { readJoinToken } from "@/shared/settings/environment.ts";
@@ -36,7 +36,7 @@ const start: RoleOptions<SdsSettings>["start"] = ({ settings, log }) => {
     transport: denoTransport,
     httpSend: fetchSend,
     log,
-    database: new DatabaseSync(`${settings.dataDir}/sds_local.db`),
+    database: openPrivateDatabase(`${settings.dataDir}/sds_local.db`),
     limits: { backgroundSyncBytes: settings.backgroundSyncBytes, syncTimeoutMs: settings.times.flushTimeoutMs },
     dataListener,
     diskOf(name) {

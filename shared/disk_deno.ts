@@ -9,9 +9,10 @@
  * @module
  */
 import fs from "node:fs";
-import { DatabaseSync } from "node:sqlite";
+import type { DatabaseSync } from "node:sqlite";
 import type { Disk, DiskFile } from "@/shared/disk.ts";
 import { assert } from "@/shared/errors.ts";
+import { openPrivateDatabase } from "@/shared/private_files.ts";
 
 /** Descriptors per file for reads off the event loop; further reads wait for one. Opened when first needed. */
 export const ASYNC_READERS_MAX = 16;
@@ -33,7 +34,7 @@ class DenoDisk implements Disk {
   }
 
   openDatabase(name: string): DatabaseSync {
-    const database = new DatabaseSync(this.#pathOf(name));
+    const database = openPrivateDatabase(this.#pathOf(name));
     // Order matters: auto_vacuum can only be chosen while the file is empty, and changing the journal mode writes to it.
     database.exec("PRAGMA auto_vacuum = incremental; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL");
     database.exec("PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = 16777216");

@@ -9,10 +9,11 @@
  *
  * @module
  */
-import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
+import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite";
 import { MIGRATIONS } from "@/mdm/store/migrations/all.ts";
 import { assert } from "@/shared/errors.ts";
 import { migrate } from "@/shared/migrate.ts";
+import { openPrivateDatabase } from "@/shared/private_files.ts";
 
 /** Prepared statements that are kept; there are fewer in the code. */
 const STATEMENTS_MAX = 512;
@@ -88,7 +89,7 @@ export class Database {
  * @throws {Error} if it was written by a newer version or a migration was changed after it ran.
  */
 export function openDatabase(path: string): Database {
-  const sqlite = new DatabaseSync(path);
+  const sqlite = openPrivateDatabase(path);
   // Before the first access, so that WAL needs no shared memory either. A second process fails here, not in the middle of its work.
   sqlite.exec("PRAGMA busy_timeout = 2000; PRAGMA locking_mode = EXCLUSIVE;");
   return preparedDatabase(sqlite);

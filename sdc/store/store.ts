@@ -10,12 +10,13 @@
  *
  * @module
  */
-import { DatabaseSync } from "node:sqlite";
+import type { DatabaseSync } from "node:sqlite";
 import type { IoFailure } from "@/sdc/remote/volume_events.ts";
 import { CHUNKS_MIGRATIONS, LOCAL_MIGRATIONS } from "@/sdc/store/migrations.ts";
 import { accessModeSchema, type SdcMapping } from "@/shared/api/sdc.ts";
 import { asId } from "@/shared/ids.ts";
 import { migrate } from "@/shared/migrate.ts";
+import { openPrivateDatabase } from "@/shared/private_files.ts";
 
 /** Rows that the error log keeps. */
 export const IO_ERROR_ROWS_MAX = 10_000;
@@ -124,7 +125,7 @@ export class SdcStore implements Disposable {
 }
 
 function openDatabase(path: string): DatabaseSync {
-  const database = new DatabaseSync(path);
+  const database = openPrivateDatabase(path);
   database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 2000;");
   return database;
 }

@@ -205,3 +205,17 @@ Deno.test("scenario: joins rest of a device that the MDM hears and primaries do 
   await fixture.run(500);
   assertEquals((await fixture.pgs()).map((pg) => pg.state), Array(4).fill("full"));
 });
+
+Deno.test("scenario: a group whose primary fell silent is being taken over, and cannot be served only when nobody does", async () => {
+  await using fixture = await servedFixture();
+  const victim = fixture.sdss[0]!;
+  const led = (await fixture.pgs()).filter((pg) => pg.members[0].device_id === victim.deviceId).length;
+  victim.up = false;
+  const pool = async () => (await fixture.ok("GET", "/api/v1/overview")).pools[0];
+  await fixture.run(TIMES.memberHeardMs + 500);
+  const soon = await pool();
+  assertEquals([soon.pgs.unavailable, soon.pgs.takingOver, soon.health], [0, led, "degraded"]);
+  await fixture.run(TIMES.graceMs + 2_000);
+  const late = await pool();
+  assertEquals([late.pgs.unavailable, late.pgs.takingOver, late.health], [led, 0, "failed"]);
+});

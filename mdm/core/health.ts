@@ -41,9 +41,16 @@ export function sdsStateOf(liveness: Liveness, options: { hasFailedDevice: boole
 /** What people see of one group. */
 export type PgState = "full" | "degraded" | "joining" | "unavailable";
 
-/** State of a group: `served` says that its primary was heard lately under its listed start. */
-export function pgStateOf(pg: { memberCount: number; copies: number; served: boolean; joining: boolean }): PgState {
-  if (!pg.served) return "unavailable";
+/**
+ * Who serves a group: its primary, heard lately under its listed start; an `heir`, another member that is, and which takes over
+ * within seconds; or nobody.
+ */
+export type PgServer = "primary" | "heir" | "nobody";
+
+/** State of a group. One that is being taken over has lost a copy, and its requests wait that long. */
+export function pgStateOf(pg: { memberCount: number; copies: number; server: PgServer; joining: boolean }): PgState {
+  if (pg.server === "nobody") return "unavailable";
+  if (pg.server === "heir") return "degraded";
   if (pg.memberCount >= pg.copies) return "full";
   return pg.joining ? "joining" : "degraded";
 }

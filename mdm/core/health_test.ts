@@ -27,11 +27,12 @@ Deno.test("sdsStateOf() is degraded when late or with a failed device", () => {
 });
 
 Deno.test("health of a pool follows its groups, that of the cluster its pools and SDSs", () => {
-  const pg = { copies: 2, served: true, joining: false };
+  const pg = { copies: 2, server: "primary" as const, joining: false };
   assertEquals(pgStateOf({ ...pg, memberCount: 2 }), "full");
   assertEquals(pgStateOf({ ...pg, memberCount: 1 }), "degraded");
   assertEquals(pgStateOf({ ...pg, memberCount: 1, joining: true }), "joining");
-  assertEquals(pgStateOf({ ...pg, memberCount: 2, served: false }), "unavailable");
+  assertEquals(pgStateOf({ ...pg, memberCount: 2, server: "nobody" }), "unavailable");
+  assertEquals(pgStateOf({ ...pg, memberCount: 2, server: "heir" }), "degraded");
   const counts = { full: 4, degraded: 0, joining: 0, unavailable: 0 };
   assertEquals(poolHealthOf(counts), "ok");
   assertEquals(poolHealthOf({ ...counts, joining: 1 }), "degraded");

@@ -5,6 +5,7 @@
  * @module
  */
 import type { MdmContext } from "@/mdm/context.ts";
+import type { PgServer } from "@/mdm/core/health.ts";
 import { JOINER_HEARD_BEATS } from "@/mdm/core/joins.ts";
 import type { ChangeFacts } from "@/mdm/core/pg_changes.ts";
 import { counterValue } from "@/mdm/store/cluster_config.ts";
@@ -12,7 +13,10 @@ import { deviceById, type DeviceRow } from "@/mdm/store/devices.ts";
 import { listFaultSets } from "@/mdm/store/fault_sets.ts";
 import { sdsById } from "@/mdm/store/sds.ts";
 import type { PgMember } from "@/shared/api/pg.ts";
-import type { DeviceId, Incarnation, ProtectionDomainId } from "@/shared/ids.ts";
+import { type DeviceId, type Incarnation, type ProtectionDomainId, sameIncarnation } from "@/shared/ids.ts";
+
+/** A takeover that is not done this long after grace is not to be counted on. In ms. */
+const TAKE_OVER_MARGIN_MS = 2_000;
 
 export class Facts implements ChangeFacts {
   readonly mdmTerm: number;
@@ -83,6 +87,32 @@ export class Facts implements ChangeFacts {
   isLive(device: DeviceRow): boolean {
     return device.state === "active" && this.#context.live.device(device.deviceId).registeredAtMs !== undefined &&
       this.silentMs(device) < this.#context.options.times.memberHeardMs;
+  }
+
+  /** Who serves a group of these members, the primary first. */
+  serverOf(members: readonly Pick<PgMember, "deviceId" | "incarnation">[]): PgServer {
+    const [primary, ...others] = members;
+    if (primary === undefined) return "nobody";
+    if (this.#isHeard(primary)) return "primary";
+    const { memberHeardMs, graceMs } = this.#context.options.times;
+    const device = this.device(primary.deviceId);
+    const listedStart = device?.start !== undefined && sameIncarnation(device.start.incarnation, primary.incarnation);
+    // A start that was replaced is over since the newer one registered.
+    const unservedMs = device === undefined
+      ? Number.POSITIVE_INFINITY
+      : listedStart
+      ? this.silentMs(device) - memberHeardMs
+      : this.#monotonicMs - (this.#context.live.device(device.deviceId).registeredAtMs ?? Number.NEGATIVE_INFINITY);
+    return unservedMs < graceMs + TAKE_OVER_MARGIN_MS && others.some((member) => this.#isHeard(member))
+      ? "heir"
+      : "nobody";
+  }
+
+  /** True if the member was heard lately under the start that its group lists. */
+  #isHeard(member: Pick<PgMember, "deviceId" | "incarnation">): boolean {
+    const device = this.device(member.deviceId);
+    return device?.start !== undefined && sameIncarnation(device.start.incarnation, member.incarnation) &&
+      this.isLive(device);
   }
 
   /** True if a copy on the device may be begun now: a process that has died stays live for a while. */

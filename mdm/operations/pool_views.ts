@@ -11,7 +11,7 @@ import { Facts } from "@/mdm/operations/facts.ts";
 import { counterValue } from "@/mdm/store/cluster_config.ts";
 import { type DeviceRow, listDevices } from "@/mdm/store/devices.ts";
 import { pgById, type PgTally, tallyDevices, tallyPgs } from "@/mdm/store/pgs.ts";
-import { type DeviceId, type PoolId, sameIncarnation } from "@/shared/ids.ts";
+import type { DeviceId, PoolId } from "@/shared/ids.ts";
 
 interface Tallies {
   readonly configVersion: number;
@@ -37,7 +37,7 @@ export function deviceTally(context: MdmContext, deviceId: DeviceId): { pgCount:
 
 /** One pool at this instant. */
 export interface PoolView {
-  readonly counts: PgStateCounts & { readonly total: number };
+  readonly counts: PgStateCounts & { readonly total: number; readonly takingOver: number };
   readonly health: "ok" | "degraded" | "failed";
   readonly devices: readonly DeviceRow[];
   readonly rawCapacityBytes: number;
@@ -53,17 +53,16 @@ export function usedBytesOf(context: MdmContext, device: DeviceRow): number {
 export function poolViews(context: MdmContext): Map<PoolId, PoolView> {
   const facts = new Facts(context);
   const devices = listDevices(context.db);
-  const counts = new Map<PoolId, Record<PgState | "total", number>>();
+  const counts = new Map<PoolId, Record<PgState | "total" | "takingOver", number>>();
   const joining = joiningCounts(context);
   for (const tally of tallies(context).pgs) {
-    const own = counts.get(tally.poolId) ?? { full: 0, degraded: 0, joining: 0, unavailable: 0, total: 0 };
+    const own = counts.get(tally.poolId) ?? { ...EMPTY };
     counts.set(tally.poolId, own);
     own.total += tally.count;
-    const primary = facts.device(tally.primaryDeviceId);
-    const served = primary?.start !== undefined && facts.isLive(primary) &&
-      sameIncarnation(primary.start.incarnation, tally.incarnation);
+    const server = facts.serverOf(tally.members);
+    if (server === "heir") own.takingOver += tally.count;
     const memberCount = tally.copies - tally.missingCopies;
-    own[pgStateOf({ memberCount, copies: tally.copies, served, joining: false })] += tally.count;
+    own[pgStateOf({ memberCount, copies: tally.copies, server, joining: false })] += tally.count;
   }
   for (const [poolId, own] of counts) {
     const moved = Math.min(joining.get(poolId) ?? 0, own.degraded);
@@ -86,7 +85,7 @@ export function poolViews(context: MdmContext): Map<PoolId, PoolView> {
 }
 
 /** A pool without devices and groups. */
-const EMPTY = { full: 0, degraded: 0, joining: 0, unavailable: 0, total: 0 };
+const EMPTY = { full: 0, degraded: 0, joining: 0, unavailable: 0, total: 0, takingOver: 0 };
 export const EMPTY_POOL: PoolView = { counts: EMPTY, health: "ok", devices: [], rawCapacityBytes: 0, rawUsedBytes: 0 };
 
 /** Running joins by pool. */

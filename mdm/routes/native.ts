@@ -17,7 +17,7 @@ import { pgsOfPool } from "@/mdm/store/pgs.ts";
 import { listPools } from "@/mdm/store/pools.ts";
 import { listSds } from "@/mdm/store/sds.ts";
 import { parseParams, parseQuery } from "@/shared/http/body.ts";
-import { type DeviceId, sameIncarnation, type SdsId } from "@/shared/ids.ts";
+import type { DeviceId, SdsId } from "@/shared/ids.ts";
 
 const pgQuery = z.object({ pool_id: poolIdField.optional() });
 const deviceParams = z.object({ id: idField<DeviceId>() });
@@ -42,10 +42,7 @@ function pgJson(
   options: { pg: PgRecord; facts: Facts; names: ReadonlyMap<SdsId, string> },
 ) {
   const { pg, facts, names } = options;
-  const primary = pg.members[0]!;
-  const device = facts.device(primary.deviceId);
-  const served = device?.start !== undefined && facts.isLive(device) &&
-    sameIncarnation(device.start.incarnation, primary.incarnation) && !context.live.refusedPgs.has(pg.pgId);
+  const server = context.live.refusedPgs.has(pg.pgId) ? "nobody" : facts.serverOf(pg.members);
   const join = context.live.joins.get(pg.pgId);
   return {
     pg_id: pg.pgId,
@@ -55,7 +52,7 @@ function pgJson(
     loss_generation: pg.lossGeneration,
     fresh: pg.fresh,
     copies: pg.copies,
-    state: stateWord({ memberCount: pg.members.length, copies: pg.copies, served, joining: join !== undefined }),
+    state: stateWord({ memberCount: pg.members.length, copies: pg.copies, server, joining: join !== undefined }),
     members: pg.members.map((member) => ({
       device_id: member.deviceId,
       sds_id: member.sdsId,

@@ -168,24 +168,42 @@ export function sdsIsMemberInPool(db: Database, key: { sdsId: SdsId; poolId: Poo
   ) !== undefined;
 }
 
-/** Groups of equal pool, primary and size, and how many they are. */
+/** Groups of equal pool, members and size, and how many they are. */
 export interface PgTally {
   readonly poolId: PoolId;
-  readonly primaryDeviceId: DeviceId;
-  readonly incarnation: Incarnation;
+  /** The primary, and the first secondary if there is one. */
+  readonly members: readonly { readonly deviceId: DeviceId; readonly incarnation: Incarnation }[];
   readonly missingCopies: number;
   readonly copies: number;
   readonly count: number;
 }
 
+interface RawTallyMembers {
+  deviceId: DeviceId;
+  counter: number;
+  random: string;
+  otherId: DeviceId | null;
+  otherCounter: number;
+  otherRandom: string;
+}
+
 /** All groups, tallied: what the views of health rest on. */
 export function tallyPgs(db: Database): PgTally[] {
-  return db.all<Omit<PgTally, "incarnation"> & { counter: number; random: string }>(
-    `SELECT g.pool_id AS poolId, m.device_id AS primaryDeviceId, m.incarnation_counter AS counter,
-       m.incarnation_random AS random, g.missing_copies AS missingCopies, p.copies, COUNT(*) AS count
+  return db.all<Omit<PgTally, "members"> & RawTallyMembers>(
+    `SELECT g.pool_id AS poolId, g.missing_copies AS missingCopies, p.copies, COUNT(*) AS count,
+       m.device_id AS deviceId, m.incarnation_counter AS counter, m.incarnation_random AS random,
+       o.device_id AS otherId, o.incarnation_counter AS otherCounter, o.incarnation_random AS otherRandom
      FROM pg g JOIN pg_member m ON m.pg_id = g.id AND m.position = 0 JOIN storage_pools p ON p.id = g.pool_id
-     GROUP BY g.pool_id, m.device_id, m.incarnation_counter, m.incarnation_random, g.missing_copies`,
-  ).map(({ counter, random, ...rest }) => ({ ...rest, incarnation: { counter, random } }));
+       LEFT JOIN pg_member o ON o.pg_id = g.id AND o.position = 1
+     GROUP BY g.pool_id, g.missing_copies, m.device_id, m.incarnation_counter, m.incarnation_random,
+       o.device_id, o.incarnation_counter, o.incarnation_random`,
+  ).map(({ deviceId, counter, random, otherId, otherCounter, otherRandom, ...rest }) => ({
+    ...rest,
+    members: [
+      { deviceId, incarnation: { counter, random } },
+      ...(otherId === null ? [] : [{ deviceId: otherId, incarnation: { counter: otherCounter, random: otherRandom } }]),
+    ],
+  }));
 }
 
 /** Groups per device, as member and as primary. */

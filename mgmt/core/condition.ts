@@ -114,14 +114,15 @@ export function fullnessLevel(usedBytes: number, capacityBytes: number): "ok" | 
 }
 
 /** Groups of all pools together. */
-export function allPgs(overview: Overview): PgCounts {
-  const sum = { total: 0, full: 0, degraded: 0, joining: 0, unavailable: 0 };
+export function allPgs(overview: Overview): PgCounts & { readonly takingOver: number } {
+  const sum = { total: 0, full: 0, degraded: 0, joining: 0, unavailable: 0, takingOver: 0 };
   for (const { pgs } of overview.pools) {
     sum.total += pgs.total;
     sum.full += pgs.full;
     sum.degraded += pgs.degraded;
     sum.joining += pgs.joining;
     sum.unavailable += pgs.unavailable;
+    sum.takingOver += pgs.takingOver ?? 0;
   }
   return sum;
 }

@@ -1,7 +1,7 @@
 /**
  * The one sentence that says how the cluster is: cause, effect, what happens about it. The worst thing wins:
  *
- *   groups that nobody serves > groups that lack a copy > servers away > devices failed > space > all well
+ *   groups that nobody serves > groups being taken over > groups that lack a copy > servers away > devices failed > space > all well
  *
  * @module
  */
@@ -34,6 +34,7 @@ export function clusterSentence(overview: Overview): Sentence {
   const upCount = overview.sdss.length - away.length;
   const key = away.map((sds) => `${sds.name}=${sdsCondition(sds)}`).join(",");
   if (pgs.unavailable > 0) return unavailableSentence(pgs, { cause, key });
+  if (pgs.takingOver > 0) return takeOverSentence(pgs, { cause, key });
   if (pgs.degraded + pgs.joining > 0) return degradedSentence(overview, { cause, key, away });
   const protection = protectionText(overview, pgs);
   if (cause !== undefined) {
@@ -71,6 +72,16 @@ function unavailableSentence(pgs: PgCounts, facts: { cause: string | undefined; 
   const effect = `${pgs.unavailable} of ${counted(pgs.total, "group")} cannot be served; ` +
     `reads and writes of ${pgs.unavailable === 1 ? "it" : "them"} wait until a copy is back.`;
   return { level: "critical", text: joined(facts.cause, effect), key: `unavailable:${facts.key}` };
+}
+
+function takeOverSentence(
+  pgs: PgCounts & { readonly takingOver: number },
+  facts: { cause: string | undefined; key: string },
+): Sentence {
+  const one = pgs.takingOver === 1;
+  const effect = `${pgs.takingOver} of ${counted(pgs.total, "group")} ${one ? "is" : "are"} being taken over by ` +
+    `${one ? "its" : "their"} other copy; reads and writes of ${one ? "it" : "them"} wait for some seconds.`;
+  return { level: "warning", text: joined(facts.cause, effect), key: `taking_over:${facts.key}` };
 }
 
 function degradedSentence(

@@ -60,6 +60,18 @@ Deno.test("clusterSentence() puts groups that nobody serves first", () => {
   );
 });
 
+Deno.test("clusterSentence() says that groups are being taken over, which is not that nobody serves them", () => {
+  const overview = withPool(pgs({ full: 85, degraded: 43, takingOver: 43 }), {
+    sdss: [sdsFixture(1, { lastBeatAgeMs: 5_200 }), sdsFixture(2), sdsFixture(3)],
+  });
+  assertEquals(clusterSentence(overview).level, "warning");
+  assertEquals(
+    text(overview),
+    "SDS sds-1 has been silent for 5 s: 43 of 128 groups are being taken over by their other copy; reads and writes of them " +
+      "wait for some seconds.",
+  );
+});
+
 Deno.test("clusterSentence() tells away servers and failed devices while all copies are there", () => {
   const stopped = sdsFixture(3, { stopping: true });
   assertEquals(

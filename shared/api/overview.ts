@@ -39,12 +39,14 @@ export const pgCountsSchema = z.object({
   total: count,
   /** As many members as the pool keeps copies, and a primary that was heard lately. */
   full: count,
-  /** Fewer members than copies, no join is running. */
+  /** Fewer members than copies, no join is running; or its primary is silent and a secondary about to take over. */
   degraded: count,
   /** Fewer members than copies, a join is making the missing one. */
   joining: count,
   /** Nobody can serve it: no member was heard under its listed start lately, or it waits for activation. */
   unavailable: count,
+  /** Of `degraded`, those whose secondary is about to take over: their reads and writes wait for some seconds. */
+  takingOver: count.optional(),
 });
 export type PgCounts = Readonly<z.output<typeof pgCountsSchema>>;
 

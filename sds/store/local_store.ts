@@ -51,8 +51,11 @@ export class LocalStore implements KeyStore {
     return row === undefined ? undefined : String(row["value"]);
   }
 
+  /** Durable when it returns: the MDM gives a key once. */
   save(nodeKeyHex: string): void {
+    this.#database.exec("PRAGMA synchronous=FULL");
     this.#database.prepare("INSERT OR REPLACE INTO sds_metadata (name, value) VALUES ('node_key', ?)").run(nodeKeyHex);
+    this.#database.exec("PRAGMA synchronous=NORMAL");
   }
 
   /** Notes a verdict; it is written with the next {@linkcode LocalStore.flush}. */

@@ -3,12 +3,14 @@
  *
  * @module
  */
-import { CHUNK_BYTES } from "@/shared/constants.ts";
+import { volumeById } from "@/mdm/store/volumes.ts";
+import { BLOCK_BYTES, CHUNK_BYTES } from "@/shared/constants.ts";
 import { assert } from "@/shared/errors.ts";
 import type { Guards } from "@/shared/guards.ts";
-import { asId, type PoolId } from "@/shared/ids.ts";
+import { asId, type PoolId, type VolumeId } from "@/shared/ids.ts";
 import { type Overview, overviewSchema } from "@/shared/api/overview.ts";
 import type { HttpSend } from "@/shared/http_client.ts";
+import { baseOf, pgIndexOf } from "@/shared/placement.ts";
 import type { Cast } from "@/tests/sim/faults.ts";
 import { MdmHost } from "@/tests/sim/mdm_host.ts";
 import { SimProcess, type World } from "@/tests/sim/process.ts";
@@ -56,6 +58,7 @@ export class Cluster {
   readonly #sharedVolume: boolean;
   readonly #world: World;
   readonly #http: HttpSend;
+  readonly #bases = new Map<number, number>();
   #poolId = 0;
 
   constructor(options: ClusterOptions) {
@@ -135,6 +138,17 @@ export class Cluster {
 
   get poolId(): PoolId {
     return asId<PoolId>(this.#poolId);
+  }
+
+  /** Number of the group, within its pool, that holds a block of a volume. */
+  pgIndexOf(volumeId: number, blockIndex: number): number {
+    let base = this.#bases.get(volumeId);
+    if (base === undefined) {
+      const volume = volumeById(this.mdm.context.db, asId<VolumeId>(volumeId));
+      assert(volume !== undefined, `volume ${volumeId} exists`);
+      this.#bases.set(volumeId, base = baseOf(volume.vtreeId));
+    }
+    return pgIndexOf(base, Math.floor(blockIndex * BLOCK_BYTES / CHUNK_BYTES), PG_COUNT);
   }
 
   /** At the end of a run: nothing runs any more. */

@@ -9,6 +9,7 @@ import type { Chunk, ChunkId } from "@/sds/device/chunk.ts";
 import type { Device } from "@/sds/device/device.ts";
 import type { DevicePg } from "@/sds/device/device_pg.ts";
 import type { ReplicaDevice } from "@/sds/replication/replica_device.ts";
+import type { PgConfig } from "@/shared/api/pg.ts";
 import { CHUNK_BYTES } from "@/shared/constants.ts";
 import { type DeviceId, type PgId, sameIncarnation } from "@/shared/ids.ts";
 import type { Cluster } from "@/tests/sim/cluster.ts";
@@ -18,15 +19,19 @@ const PAGE_CHUNKS = 1_000;
 /** Problems of one kind that are told. */
 const PROBLEMS_MAX = 5;
 
-/** Looks after each event whether two devices may serve one group (I3). */
+/** Looks after each event whether two devices may serve one group (I3), and whether one was started from a copy that lost power. */
 export class ServingWatch {
   readonly problems: string[] = [];
   readonly #cluster: Cluster;
   readonly #serving = new Map<PgId, DeviceId>();
   readonly #told = new Set<PgId>();
+  readonly #lossGenerations = new Map<PgId, number>();
+  readonly #onLoss: (pgIndex: number) => void;
 
-  constructor(cluster: Cluster) {
+  /** @param options.onLoss a group's loss generation was raised: it is served from now on, and was not since the loss. */
+  constructor(cluster: Cluster, options: { onLoss(pgIndex: number): void }) {
     this.#cluster = cluster;
+    this.#onLoss = (pgIndex) => options.onLoss(pgIndex);
   }
 
   look(nowMs: number): void {
@@ -34,7 +39,9 @@ export class ServingWatch {
     for (const sds of this.#cluster.sdss) {
       for (const device of sds.devices) {
         for (const group of device.groups.values()) {
-          if (!group.primary?.mayServe()) continue;
+          if (group.primary === undefined) continue;
+          this.#noteLoss(group.primary.config);
+          if (!group.primary.mayServe()) continue;
           const other = this.#serving.get(group.pgId);
           this.#serving.set(group.pgId, device.deviceId);
           if (other === undefined || this.#told.has(group.pgId) || this.problems.length >= PROBLEMS_MAX) continue;
@@ -46,6 +53,12 @@ export class ServingWatch {
         }
       }
     }
+  }
+
+  #noteLoss({ pgId, pgIndex, lossGeneration }: PgConfig): void {
+    if (lossGeneration === (this.#lossGenerations.get(pgId) ?? 0)) return;
+    this.#lossGenerations.set(pgId, lossGeneration);
+    this.#onLoss(pgIndex);
   }
 }
 

@@ -18,7 +18,7 @@ export interface Cast {
 export type Fault =
   & { readonly atMs: number; readonly lastsMs: number }
   & (
-    /** The processes are killed, `hostDown`: with their hosts; they start again when it is over. */
+    /** The processes are killed, `hostDown`: their hosts lose power; they start again when it is over. */
     | { readonly kind: "kill"; readonly names: readonly string[]; readonly hostDown: boolean }
     /** SDSs stop cleanly, or are killed while they do when it is over; they start again then. */
     | { readonly kind: "stop"; readonly names: readonly string[] }
@@ -44,7 +44,9 @@ const KIND_WEIGHTS = {
   stop_all_sds: 4,
   kill_mdm: 8,
   kill_sdc: 8,
-  kill_all_sds: 5,
+  kill_all_sds: 4,
+  power_sds: 8,
+  power_all_sds: 7,
   kill_everything: 3,
   pause: 14,
   cut: 18,
@@ -71,10 +73,10 @@ function nextFault(random: SeededRandom, options: { readonly cast: Cast; fromMs:
   const { cast } = options;
   const atMs = random.between(options.fromMs, options.toMs);
   const all = [cast.mdm, ...cast.sdss, ...cast.sdcs];
-  const kill = (names: readonly string[]): Fault => ({
+  const kill = (names: readonly string[], hostDown = random.chance(0.2)): Fault => ({
     kind: "kill",
     names,
-    hostDown: random.chance(0.3),
+    hostDown,
     atMs,
     lastsMs: random.pick([random.between(50, 1_500), random.between(1_000, 12_000)]),
   });
@@ -105,6 +107,10 @@ function nextFault(random: SeededRandom, options: { readonly cast: Cast; fromMs:
       return kill([random.pick(cast.sdcs)]);
     case "kill_all_sds":
       return kill(cast.sdss);
+    case "power_sds":
+      return kill([random.pick(cast.sdss)], true);
+    case "power_all_sds":
+      return kill(cast.sdss, true);
     case "kill_everything":
       return kill(all);
     case "pause":

@@ -8,6 +8,9 @@
  * returned, which loses no explanation since it changes nothing; writes are tried in every order, but only when an operation ends that has not
  * taken effect yet (Lowe, Testing for linearizability, 2017: just-in-time linearization).
  *
+ * When the last copy of a block lost power, what was not flushed may be gone (C4): a *loss* leaves each sector one of several
+ * contents, which stay open until something shows which.
+ *
  * @module
  */
 import { assert } from "@/shared/errors.ts";
@@ -16,15 +19,22 @@ import { assert } from "@/shared/errors.ts";
 export const SECTORS_PER_BLOCK = 8;
 /** Worlds kept for one block before the search gives up, which is an error of the workload: too much overlaps. */
 const WORLDS_MAX = 50_000;
+/** Writes under way of which every subset is tried at a loss. */
+const SUBSET_MEMBERS_MAX = 5;
+
+/** A sector of a world: what it holds, or after a loss what it may hold. */
+type SectorContent = number | readonly number[];
 
 /** One operation on one block. Ticks order all begins and ends of a run. */
 export interface BlockOperation {
-  readonly kind: "read" | "write";
+  readonly kind: "read" | "write" | "loss";
   /** For messages. */
   readonly name: string;
   readonly firstSector: number;
   /** What was read, or what each sector becomes, from `firstSector` on. */
   readonly values: readonly number[];
+  /** Of a loss: what each sector of the block may hold beside what it held. */
+  readonly candidates?: readonly (readonly number[])[];
   readonly beginTick: number;
   /** Infinity: it may take effect at any later time. */
   endTick: number;
@@ -35,7 +45,7 @@ export interface BlockOperation {
 }
 
 interface World {
-  readonly content: readonly number[];
+  readonly content: readonly SectorContent[];
   /** Running operations that took effect or never will, by index into the history; sorted. */
   readonly done: readonly number[];
 }
@@ -43,7 +53,7 @@ interface World {
 /** The first operation that nothing explains, and what could have been there. */
 export interface Unexplained {
   readonly operation: BlockOperation;
-  readonly possible: readonly (readonly number[])[];
+  readonly possible: readonly (readonly SectorContent[])[];
 }
 
 /** Checks the history of one block that began as zeros; undefined if it is linearizable. */
@@ -52,9 +62,13 @@ export function unexplained(history: readonly BlockOperation[]): Unexplained | u
   let worlds: World[] = [{ content: new Array<number>(SECTORS_PER_BLOCK).fill(0), done: [] }];
   for (const { index, isEnd } of ticksInOrder(history)) {
     const operation = history[index]!;
+    if (operation.kind === "loss") {
+      if (!isEnd) worlds = afterLoss(worlds, { operation, history, running });
+      continue;
+    }
     if (!isEnd) {
       running.add(index);
-      if (isEager(operation)) worlds = worlds.map((world) => withReads(world, [index], history));
+      if (isEager(operation)) worlds = worlds.flatMap((world) => withReads(world, [index], history));
       continue;
     }
     const search: Search = { history, running, wanted: index };
@@ -92,24 +106,23 @@ function explained(worlds: readonly World[], search: Search): World[] {
     if (isDone) continue;
     for (const index of running) {
       if (world.done.includes(index) || isEager(history[index]!)) continue;
-      const next = afterEffect(world, index, search);
-      if (next !== undefined) queue.push(next);
+      queue.push(...afterEffect(world, index, search));
     }
   }
   return [...kept.values()];
 }
 
-/** The world after `index` took effect; undefined for a read that returned something else. */
-function afterEffect(world: World, index: number, search: Search): World | undefined {
+/** The worlds after `index` took effect; none for a read that returned something else. */
+function afterEffect(world: World, index: number, search: Search): World[] {
   const operation = search.history[index]!;
   const { firstSector, values } = operation;
-  if (operation.kind === "read" && !shows(world, operation)) return undefined;
+  if (operation.kind === "read" && !shows(world, operation)) return [];
   const content = [...world.content];
   for (let at = 0; at < values.length; at++) content[firstSector + at] = values[at]!;
   const closed = [...search.running].filter((other) =>
     operation.closes.includes(search.history[other]!) && !world.done.includes(other)
   );
-  const next = { content, done: insertedInto(world.done, [index, ...closed]) };
+  const next: World = { content, done: insertedInto(world.done, [index, ...closed]) };
   return withReads(next, search.running, search.history);
 }
 
@@ -119,17 +132,65 @@ function isEager(operation: BlockOperation): boolean {
 }
 
 function shows(world: World, { firstSector, values }: BlockOperation): boolean {
-  return values.every((value, at) => world.content[firstSector + at] === value);
+  return values.every((value, at) => mayHold(world.content[firstSector + at]!, value));
 }
 
-/** The world after those of the reads took effect that return what it holds. */
-function withReads(world: World, indexes: Iterable<number>, history: readonly BlockOperation[]): World {
-  let done = world.done;
-  for (const index of indexes) {
-    const operation = history[index]!;
-    if (isEager(operation) && !done.includes(index) && shows(world, operation)) done = insertedInto(done, [index]);
+function mayHold(content: SectorContent, value: number): boolean {
+  return typeof content === "number" ? content === value : content.includes(value);
+}
+
+/**
+ * The worlds after those of the reads took effect that return what it holds. A read that decides what is open after a loss may
+ * also take effect later, when a write has decided it otherwise: both worlds go on.
+ */
+function withReads(world: World, indexes: Iterable<number>, history: readonly BlockOperation[]): World[] {
+  const reads = [...indexes].filter((index) => isEager(history[index]!));
+  let worlds = [world];
+  for (const index of reads) {
+    const { firstSector, values } = history[index]!;
+    worlds = worlds.flatMap((one): World[] => {
+      if (one.done.includes(index) || !shows(one, history[index]!)) return [one];
+      const content = one.content.map((sector, at) => values[at - firstSector] ?? sector);
+      const read = { content, done: insertedInto(one.done, [index]) };
+      const decides = values.some((_, at) => typeof one.content[firstSector + at] !== "number");
+      return decides ? [one, read] : [read];
+    });
   }
-  return { content: world.content, done };
+  return worlds;
+}
+
+/**
+ * What was not flushed may be gone. A write under way may have been applied in part before, and not be sent again for that part:
+ * then what is left of it is among what is open. Or it takes effect afterwards, perhaps once more.
+ */
+function afterLoss(
+  worlds: readonly World[],
+  loss: {
+    readonly operation: BlockOperation;
+    readonly history: readonly BlockOperation[];
+    readonly running: Set<number>;
+  },
+): World[] {
+  const { operation, history, running } = loss;
+  const kept = new Map<string, World>();
+  for (const world of worlds) {
+    const content = world.content.map((sector, at) => {
+      const open = new Set([sector, operation.candidates?.[at] ?? []].flat());
+      return open.size === 1 ? [...open][0]! : [...open].sort((a, b) => a - b);
+    });
+    const reads = world.done.filter((index) => history[index]!.kind === "read");
+    for (const applied of subsetsOf([...running].filter((index) => history[index]!.kind === "write"))) {
+      const done = insertedInto(reads, applied);
+      for (const next of withReads({ content, done }, running, history)) kept.set(keyOf(next), next);
+    }
+  }
+  return [...kept.values()];
+}
+
+/** All subsets; of many, only the empty one and the whole. */
+function subsetsOf(indexes: readonly number[]): number[][] {
+  if (indexes.length > SUBSET_MEMBERS_MAX) return [[], [...indexes]];
+  return indexes.reduce<number[][]>((subsets, index) => [...subsets, ...subsets.map((one) => [...one, index])], [[]]);
 }
 
 function insertedInto(done: readonly number[], indexes: readonly number[]): number[] {
@@ -137,7 +198,7 @@ function insertedInto(done: readonly number[], indexes: readonly number[]): numb
 }
 
 function keyOf(world: World): string {
-  return `${world.content.join(",")}|${world.done.join(",")}`;
+  return `${world.content.map((sector) => String(sector)).join(";")}|${world.done.join(",")}`;
 }
 
 function ticksInOrder(history: readonly BlockOperation[]): { readonly index: number; readonly isEnd: boolean }[] {

@@ -5,6 +5,9 @@
  * A write that failed, or whose client died, may have taken effect or not. It can still do so until a later request of the same
  * client for that block, begun after the failure, takes effect (lanes and sessions promise that, replication design 3.6).
  *
+ * What a flush covered survives every loss of power (C3, I19); what was not flushed may be gone when the last copy lost power, and
+ * then the next flush of who wrote it fails, once (C4). A later flush that succeeds without such a word says that nothing is gone.
+ *
  * @module
  */
 import { BLOCK_BYTES } from "@/shared/constants.ts";
@@ -30,8 +33,29 @@ export interface OracleRequest {
   readonly client: string;
   readonly offsetBytes: number;
   readonly lengthBytes: number;
+  /** Durable when it ends. */
+  readonly forceUnitAccess?: boolean;
   /** Number of the write in its stamps; unique. Also for reads, for messages. */
   readonly number: number;
+}
+
+/** A flush under way. */
+export interface OpenFlush {
+  readonly client: string;
+  readonly volumeId: number;
+  readonly beginTick: number;
+}
+
+/** A flush that said that all is durable, or that something is lost. */
+interface FlushRecord extends OpenFlush {
+  readonly endTick: number;
+  readonly outcome: "ok" | "lost" | "unknown";
+}
+
+/** A group was started from a copy that had lost power. */
+interface LossRecord {
+  readonly tick: number;
+  holds(place: { readonly volumeId: number; readonly blockIndex: number }): boolean;
 }
 
 /** A request under way. */
@@ -40,10 +64,15 @@ export interface OpenRequest {
   readonly beginTick: number;
 }
 
+interface OracleOperation extends BlockOperation {
+  readonly client: string;
+  readonly forceUnitAccess: boolean;
+}
+
 interface BlockHistory {
   readonly volumeId: number;
   readonly blockIndex: number;
-  readonly operations: BlockOperation[];
+  readonly operations: OracleOperation[];
   /** Writes of unknown outcome, with when that was known. */
   readonly loose: { readonly client: string; readonly sinceTick: number; readonly operation: BlockOperation }[];
 }
@@ -52,6 +81,8 @@ interface BlockHistory {
 export class Oracle {
   readonly #blocks = new Map<string, BlockHistory>();
   readonly #problems: string[] = [];
+  readonly #flushes: FlushRecord[] = [];
+  readonly #losses: LossRecord[] = [];
   #tick = 0;
 
   /** A request is handed to the device. */
@@ -71,6 +102,31 @@ export class Oracle {
       const closes = closedBy(block, { client: request.client, beginTick: open.beginTick, endTick: tick });
       block.operations.push({ ...named(open), ...piece, kind, values, endTick: tick, optional: false, closes });
     }
+  }
+
+  beginFlush(flush: { readonly client: string; readonly volumeId: number }): OpenFlush {
+    return { ...flush, beginTick: ++this.#tick };
+  }
+
+  /** `unknown`: it failed otherwise, or its client died; it may have told it of a loss. */
+  flushEnded(open: OpenFlush, outcome: "ok" | "lost" | "unknown"): void {
+    const endTick = ++this.#tick;
+    if (outcome === "lost" && !this.#mayHaveLost(open)) {
+      this.#problems.push(
+        `a flush of ${open.client} says that writes of volume ${open.volumeId} are lost: none can be`,
+      );
+    }
+    this.#flushes.push({ ...open, endTick, outcome });
+  }
+
+  /** A group went on with a copy that had lost power: from now on its blocks may lack what was not flushed. */
+  lost(holds: LossRecord["holds"]): void {
+    this.#losses.push({ tick: ++this.#tick, holds });
+  }
+
+  /** How often that happened. */
+  get lossCount(): number {
+    return this.#losses.length;
   }
 
   /** It failed, or its client died: a read says nothing, a write may have happened. */
@@ -97,9 +153,10 @@ export class Oracle {
   problems(): string[] {
     const found = [...this.#problems];
     for (const block of this.#blocks.values()) {
-      const failure = unexplained(block.operations);
+      const failure = unexplained([...block.operations, ...this.#lossesOf(block)]);
       if (failure === undefined) continue;
-      const possible = failure.possible.map((content) => `[${content}]`).join(" or ");
+      const possible = failure.possible.map((content) => `[${content.map((sector) => String(sector)).join("; ")}]`)
+        .join(" or ");
       found.push(
         `volume ${block.volumeId} block ${block.blockIndex}: ${
           described(failure.operation)
@@ -109,6 +166,46 @@ export class Oracle {
       if (found.length >= PROBLEMS_MAX) break;
     }
     return found;
+  }
+
+  /** A loss of one group is told once: there were more losses than flushes of this client that had told it of one. */
+  #mayHaveLost({ client, volumeId, beginTick }: OpenFlush): boolean {
+    const told = this.#flushes.filter((flush) =>
+      flush.outcome === "lost" && flush.client === client && flush.volumeId === volumeId && flush.endTick < beginTick
+    );
+    return told.length < this.#losses.length;
+  }
+
+  #lossesOf(block: BlockHistory): BlockOperation[] {
+    return this.#losses.filter(({ holds }) => holds(block)).map(({ tick }) => ({
+      kind: "loss" as const,
+      name: "loss of unflushed writes",
+      firstSector: 0,
+      values: [],
+      candidates: Array.from({ length: SECTORS_PER_BLOCK }, (_, sector) => this.#candidates(block, { sector, tick })),
+      beginTick: tick,
+      endTick: Infinity,
+      optional: true,
+      closes: [],
+    }));
+  }
+
+  /** What a sector may hold after the loss: whatever was written there and not overwritten by something durable. */
+  #candidates(block: BlockHistory, at: { readonly sector: number; readonly tick: number }): number[] {
+    const writes = block.operations.filter((one) => one.kind === "write" && one.beginTick < at.tick && covers(one, at));
+    const durable = writes.filter((one) => this.#survives(one, { volumeId: block.volumeId, tick: at.tick }));
+    const left = writes.filter((one) => durable.every((other) => other.beginTick <= one.endTick));
+    const values = left.map((one) => one.values[at.sector - one.firstSector]!);
+    return durable.length === 0 ? [0, ...values] : values;
+  }
+
+  /** True if the write is durable whatever loses power at `tick`: a flush after it said so, and none said otherwise before. */
+  #survives(write: OracleOperation, loss: { readonly volumeId: number; readonly tick: number }): boolean {
+    if (write.optional || write.endTick > loss.tick) return false;
+    if (write.forceUnitAccess) return true;
+    const own = this.#flushes.filter((flush) => flush.client === write.client && flush.volumeId === loss.volumeId);
+    const told = own.find((flush) => flush.outcome !== "ok" && flush.endTick > loss.tick)?.endTick ?? Infinity;
+    return own.some((flush) => flush.outcome === "ok" && flush.beginTick > write.endTick && flush.endTick < told);
   }
 
   #writersOf(request: OracleRequest, data: Uint8Array): number[] {
@@ -166,9 +263,13 @@ function blocksOf(request: OracleRequest): Piece[] {
   return pieces;
 }
 
-function named(open: OpenRequest): { readonly name: string; readonly beginTick: number } {
-  const { kind, number, client } = open.request;
-  return { name: `${kind} ${number} of ${client}`, beginTick: open.beginTick };
+function named(open: OpenRequest): Pick<OracleOperation, "name" | "beginTick" | "client" | "forceUnitAccess"> {
+  const { kind, number, client, forceUnitAccess = false } = open.request;
+  return { name: `${kind} ${number} of ${client}`, beginTick: open.beginTick, client, forceUnitAccess };
+}
+
+function covers(operation: BlockOperation, at: { readonly sector: number }): boolean {
+  return at.sector >= operation.firstSector && at.sector < operation.firstSector + operation.values.length;
 }
 
 /** The loose writes that a request of the same client ends: those it began after, and that no earlier request has ended. */

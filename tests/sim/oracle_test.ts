@@ -190,3 +190,77 @@ Deno.test("Oracle accepts random histories of a real register and catches those 
   }
   assert(caught > 90, `${caught} of 100 spoilt histories are caught`);
 });
+
+const everywhere = () => true;
+
+/** A flush, done. */
+function flush(oracle: Oracle, outcome: "ok" | "lost" = "ok"): void {
+  oracle.flushEnded(oracle.beginFlush({ client: "sdc-1", volumeId: 1 }), outcome);
+}
+
+Deno.test("Oracle lets what was not flushed be lost, sector by sector, and sticks to what was read of it", () => {
+  const oracle = new Oracle();
+  const flushed = write(oracle);
+  flush(oracle);
+  const lost = write(oracle);
+  oracle.lost(everywhere);
+  read(oracle, [lost, flushed, flushed, lost, flushed, flushed, flushed, flushed]);
+  assertEquals(oracle.problems(), []);
+  read(oracle, [flushed]);
+  assertStringIncludes(oracle.problems().join(), "is not explained");
+});
+
+Deno.test("Oracle finds a flushed write that is gone after a loss", async (t) => {
+  await t.step("flushed before it", () => {
+    const oracle = new Oracle();
+    const older = write(oracle);
+    write(oracle);
+    flush(oracle);
+    oracle.lost(everywhere);
+    read(oracle, [older]);
+    assertStringIncludes(oracle.problems().join(), "is not explained");
+  });
+  await t.step("written through (FUA)", () => {
+    const oracle = new Oracle();
+    write(oracle, { forceUnitAccess: true });
+    oracle.lost(everywhere);
+    read(oracle, [0]);
+    assertStringIncludes(oracle.problems().join(), "is not explained");
+  });
+  await t.step("gone without a word: the next flush says that all is well", () => {
+    const oracle = new Oracle();
+    write(oracle);
+    oracle.lost(everywhere);
+    read(oracle, [0]);
+    assertEquals(oracle.problems(), []);
+    flush(oracle);
+    assertStringIncludes(oracle.problems().join(), "is not explained");
+  });
+  await t.step("told by the next flush: the one after that is well", () => {
+    const oracle = new Oracle();
+    write(oracle);
+    oracle.lost(everywhere);
+    read(oracle, [0]);
+    flush(oracle, "lost");
+    flush(oracle);
+    assertEquals(oracle.problems(), []);
+  });
+});
+
+Deno.test("Oracle finds a flush that tells of a loss where there was none", () => {
+  const oracle = new Oracle();
+  write(oracle);
+  flush(oracle, "lost");
+  assertStringIncludes(oracle.problems().join(), "none can be");
+});
+
+Deno.test("Oracle lets a write that was under way at a loss be applied in part", () => {
+  const oracle = new Oracle();
+  const older = write(oracle);
+  const under = oracle.begin(request("write"));
+  oracle.lost(everywhere);
+  oracle.succeeded(under, undefined);
+  const { number } = under.request;
+  read(oracle, [number, older, older, number, older, older, older, older]);
+  assertEquals(oracle.problems(), []);
+});

@@ -47,6 +47,8 @@ export interface RunOptions {
   readonly seed: number;
   /** Guards of the protocol that are switched off. */
   readonly without?: readonly GuardName[];
+  /** Name of a story whose faults are taken instead of drawn ones. */
+  readonly scenario?: string | undefined;
   /** Gets every line of the log as it is written. */
   readonly print?: ((line: string) => void) | undefined;
   /** Gets what the processes log, with the true time of the run. */
@@ -135,7 +137,13 @@ class Run {
 
   constructor(parts: RunParts) {
     this.#parts = parts;
-    this.#watch = new ServingWatch(parts.cluster);
+    const { cluster, log } = parts;
+    this.#watch = new ServingWatch(cluster, {
+      onLoss: (pgIndex) => {
+        log.note(`unflushed writes of group ${pgIndex} may be lost`);
+        this.#oracle.lost(({ volumeId, blockIndex }) => cluster.pgIndexOf(volumeId, blockIndex) === pgIndex);
+      },
+    });
   }
 
   get answeredCount(): number {

@@ -38,10 +38,11 @@ export interface SdsHostOptions {
 export class SdsHost {
   readonly process: SimProcess;
   readonly #options: SdsHostOptions;
-  /** Holds `sds_local.db`. */
+  /** Holds `sds_local.db`, whose only row that matters is committed with a sync: it loses nothing. */
   readonly #localDisk = new MemoryDisk();
   readonly #disks = new Map<string, MemoryDisk>();
   readonly #random: SeededRandom;
+  #bootCount = 1;
   #clock: Clock | undefined;
   #sds: Sds | undefined;
 
@@ -74,7 +75,7 @@ export class SdsHost {
         mdmUrl,
         advertiseHost: this.name,
         ...PORTS,
-        bootId: `${this.name}-boot`,
+        bootId: `${this.name}-boot-${this.#bootCount}`,
         hostId: `${this.name}-host`,
         rebuildBytesPerSecond: REBUILD_BYTES_PER_SECOND,
         regionsKeptSet: this.#options.regionsKeptSet ?? REGIONS_KEPT_SET,
@@ -97,10 +98,13 @@ export class SdsHost {
     this.#sds = sds;
   }
 
-  /** The process ends between two of its steps; what it wrote stays in the page cache. */
+  /** The process ends between two of its steps; what it wrote stays in the page cache, unless its host loses power. */
   crash(options: { readonly hostDown: boolean }): void {
     this.process.crash(options);
     this.#endDisks();
+    if (!options.hostDown) return;
+    this.#bootCount++;
+    for (const disk of this.#disks.values()) disk.powerLoss(this.#random);
   }
 
   /** SIGTERM: the process stops cleanly and is gone, unless it is killed while it stops. */

@@ -8,7 +8,7 @@ import type { BlockDevice, BlockOperation } from "@/sdc/block_device.ts";
 import { BLOCK_BYTES, CHUNK_BYTES, FRAGMENT_BYTES_MAX } from "@/shared/constants.ts";
 import type { ErrorCode } from "@/shared/errors.ts";
 import type { EventLog } from "@/tests/sim/event_log.ts";
-import type { OpenRequest, Oracle, OracleRequest } from "@/tests/sim/oracle.ts";
+import type { OpenFlush, OpenRequest, Oracle, OracleRequest } from "@/tests/sim/oracle.ts";
 import type { SeededRandom } from "@/tests/sim/seeded_random.ts";
 import { fillStamped, SECTOR_BYTES } from "@/tests/sim/stamps.ts";
 import type { VirtualTime } from "@/tests/sim/virtual_time.ts";
@@ -54,6 +54,7 @@ export interface WorkloadOptions {
 interface Running {
   readonly device: BlockDevice;
   readonly open: OpenRequest | undefined;
+  readonly flush: OpenFlush | undefined;
   readonly name: string;
 }
 
@@ -102,6 +103,7 @@ export class Workload {
   deviceLost(): void {
     for (const running of this.#running) {
       if (running.open !== undefined) this.#options.oracle.failed(running.open);
+      if (running.flush !== undefined) this.#options.oracle.flushEnded(running.flush, "unknown");
     }
     this.#running.clear();
   }
@@ -182,9 +184,11 @@ export class Workload {
     if (wanted.operation === "write") fillStamped(data, { ...place, writer: number });
     const kind = oracleKind(wanted.operation);
     if (kind !== undefined && kind !== "read") this.#noteChange(wanted);
-    const open = kind && oracle.begin({ ...place, kind, client, number });
+    const { forceUnitAccess } = wanted;
+    const open = kind && oracle.begin({ ...place, kind, client, number, forceUnitAccess });
+    const flush = wanted.operation === "flush" ? oracle.beginFlush({ client, volumeId }) : undefined;
     const name = `${client} ${wanted.operation} ${number} at ${wanted.offsetBytes}+${wanted.lengthBytes}`;
-    const running: Running = { device, open, name };
+    const running: Running = { device, open, flush, name };
     this.#running.add(running);
     log.note(`${name}${wanted.forceUnitAccess ? " FUA" : ""} begins`);
     device.submit({
@@ -210,15 +214,20 @@ export class Workload {
 
   #answered(running: Running, answer: { readonly error: ErrorCode | undefined; readonly data: Uint8Array }): void {
     const { oracle, log } = this.#options;
-    const { open, name } = running;
+    const { open, flush, name } = running;
     log.note(`${name} ends ${answer.error ?? "ok"}`);
     this.#answeredCount++;
+    if (flush !== undefined) oracle.flushEnded(flush, FLUSH_OUTCOMES[answer.error ?? ""] ?? "unknown");
+    if (flush !== undefined && answer.error === "flush_lost") return;
     if (answer.error !== undefined) {
       this.failures.push(`${name} failed: ${answer.error}`);
       if (open !== undefined) oracle.failed(open);
     } else if (open !== undefined) oracle.succeeded(open, answer.data);
   }
 }
+
+/** What the answer to a flush says of what was written. */
+const FLUSH_OUTCOMES: Readonly<Record<string, "ok" | "lost">> = { "": "ok", flush_lost: "lost" };
 
 interface ByteRange {
   readonly offsetBytes: number;

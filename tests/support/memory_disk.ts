@@ -6,16 +6,18 @@
  * - {@linkcode MemoryDisk.powerLoss}: as a crash, and of every unsynced 512-byte sector some version since its last sync stays,
  *   the older or newer length of a file, and an unsynced directory entry or none.
  *
- * A database is an SQLite database in memory; its `-wal` file has no content, but syncing it makes the commits durable that a
- * power loss may undo otherwise, all or none of them. Removing a file is durable at once.
+ * A database is an SQLite database in memory; its `-wal` file has no content, but syncing it makes the commits durable. A power
+ * loss leaves the durable ones and some of the first that came after them, as the frames of a real log would. Removing a file is
+ * durable at once.
  *
  * @module
  */
-import { DatabaseSync } from "node:sqlite";
+import type { DatabaseSync } from "node:sqlite";
 import type { Clock } from "@/shared/clock.ts";
 import type { Disk, DiskFile } from "@/shared/disk.ts";
 import { assert } from "@/shared/errors.ts";
 import type { Random } from "@/shared/random.ts";
+import { MemoryDatabase } from "@/tests/support/memory_database.ts";
 import { MemoryContent } from "@/tests/support/memory_content.ts";
 
 const PAGE_BYTES = 4096;
@@ -54,14 +56,6 @@ interface Inode {
   lockedBy: object | undefined;
 }
 
-interface MemoryDatabase {
-  /** Rows as a power loss leaves them at least. */
-  stable: Uint8Array;
-  /** Committed rows while no handle is open. */
-  image: Uint8Array;
-  handle: DatabaseSync | undefined;
-}
-
 export class MemoryDisk implements Disk {
   readonly path: string;
   /** Operations on files so far, failed ones included. */
@@ -98,24 +92,8 @@ export class MemoryDisk implements Disk {
   openDatabase(name: string): DatabaseSync {
     this.begin("open", name);
     let database = this.#databases.get(name);
-    assert(database?.handle === undefined, `database ${name} is open once`);
-    const handle = new DatabaseSync(":memory:");
-    if (database === undefined) {
-      const image = handle.serialize();
-      this.#databases.set(name, database = { stable: image, image, handle });
-    } else {
-      handle.deserialize(database.image);
-      database.handle = handle;
-    }
-    const opened = database;
-    const close = handle.close.bind(handle);
-    handle.close = () => {
-      if (opened.handle !== handle) return;
-      opened.image = opened.stable = committedImage(handle);
-      opened.handle = undefined;
-      close();
-    };
-    return handle;
+    if (database === undefined) this.#databases.set(name, database = new MemoryDatabase());
+    return database.open();
   }
 
   checkpointDatabase(name: string): Promise<void> {
@@ -123,7 +101,7 @@ export class MemoryDisk implements Disk {
   }
 
   remove(name: string): void {
-    assert(this.#databases.get(name)?.handle === undefined, `database ${name} is closed before it is removed`);
+    assert(this.#databases.get(name)?.isOpen !== true, `database ${name} is closed before it is removed`);
     this.#files.delete(name);
     this.#databases.delete(name);
     this.#durableNames.delete(name);
@@ -186,8 +164,7 @@ export class MemoryDisk implements Disk {
     }
     for (const [name, database] of this.#databases) {
       if (!this.#durableNames.has(name) && random.fraction() < 0.5) this.#databases.delete(name);
-      else if (random.fraction() < 0.5) database.image = database.stable;
-      else database.stable = database.image;
+      else database.losePower(random);
     }
   }
 
@@ -242,12 +219,7 @@ export class MemoryDisk implements Disk {
 
   async #syncDatabase(name: string): Promise<void> {
     const database = this.#databases.get(name);
-    if (database === undefined) return await this.later();
-    const image = database.handle?.isTransaction === true ? undefined : imageOf(database);
-    await this.later();
-    // A transaction was open at the call: wait for its end, which is in the same turn.
-    while (image === undefined && database.handle?.isTransaction === true) await Promise.resolve();
-    database.stable = image ?? imageOf(database);
+    await (database === undefined ? this.later() : database.sync(() => this.later()));
   }
 
   #strike(operation: DiskOperation, name: string): DiskFault | undefined {
@@ -265,12 +237,7 @@ export class MemoryDisk implements Disk {
     this.#crashed = true;
     this.#life = {};
     for (const inode of this.#files.values()) inode.lockedBy = undefined;
-    for (const database of this.#databases.values()) {
-      if (database.handle === undefined) continue;
-      database.image = committedImage(database.handle);
-      DatabaseSync.prototype.close.call(database.handle);
-      database.handle = undefined;
-    }
+    for (const database of this.#databases.values()) database.crash();
   }
 
   #usedBytes(): number {
@@ -373,16 +340,6 @@ class MemoryFile implements DiskFile {
 function writtenBeforeKill(lengthBytes: number, positionBytes: number): number {
   const middleBytes = positionBytes + lengthBytes / 2;
   return Math.max(0, Math.floor(middleBytes / PAGE_BYTES) * PAGE_BYTES - positionBytes);
-}
-
-function imageOf(database: MemoryDatabase): Uint8Array {
-  return database.handle?.serialize() ?? database.image;
-}
-
-/** Rows without those of a transaction that is open, which ends. */
-function committedImage(handle: DatabaseSync): Uint8Array {
-  if (handle.isTransaction) handle.exec("ROLLBACK");
-  return handle.serialize();
 }
 
 function diskError(code: string, what: string): Error {

@@ -86,6 +86,7 @@ export function createMdm(parts: MdmParts): Mdm {
     guards: parts.guards ?? ALL_GUARDS,
   };
   const loops = startLoops(context);
+  context.revocations.begin(context);
   return {
     app: appOf(context, log),
     context,

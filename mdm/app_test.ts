@@ -281,3 +281,26 @@ Deno.test("scenario: a change of a group that there is none of is refused alone,
   ]);
   assertEquals(answer.results[0]!.config, null);
 });
+
+Deno.test("scenario: a revocation that an SDS has not confirmed is waited for after a restart of the MDM too", async () => {
+  await using fixture = await servedFixture({ waitMs: 2_000 });
+  await fixture.addSdc();
+  await fixture.ok("POST", "/vol/map?volume_id=1&sdc_id=1");
+  fixture.silentPorts.add(9100);
+  assertEquals((await fixture.call("POST", "/vol/unmap?volume_id=1&sdc_id=1")).status, 503);
+  await fixture.restartMdm();
+  for (const sds of fixture.sdss) await sds.beat();
+  assertEquals(
+    (await fixture.call("POST", "/vol/map?volume_id=1&sdc_id=1")).status,
+    503,
+    "sds-1 may serve older tokens",
+  );
+  assertEquals((await fixture.call("DELETE", "/vol/1")).status, 503);
+  fixture.silentPorts.clear();
+  await fixture.run(1_000);
+  await fixture.ok("POST", "/vol/map?volume_id=1&sdc_id=1");
+  await fixture.restartMdm();
+  const told = fixture.callsTo("/control/revoke").length;
+  await fixture.run(1_000);
+  assertEquals(fixture.callsTo("/control/revoke").length, told, "what was confirmed is not asked for again");
+});

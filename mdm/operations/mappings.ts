@@ -34,12 +34,13 @@ export async function mapVolume(
   context.db.transaction(() => {
     const mappingGeneration = raiseCounter(context.db, "mapping_version");
     setMapping(context.db, { ...request, mappingGeneration, atMs: context.time.nowMs() });
+    if (before !== undefined) context.revocations.record(context, volume);
     const message = `Volume ${volume.name} was mapped to ${sdc.name} (${request.accessMode})`;
     recordEvent(context, { type: "volume_map", severity: "info", subject: volume.name, message });
   });
   const told = notifySdcs(context, volume.volumeId);
   if (before === undefined) return await told;
-  context.revocations.begin(context, { volumeIds: [volume.volumeId], poolIds: [volume.poolId] });
+  context.revocations.begin(context, [volume.volumeId]);
   await Promise.all([
     told,
     requireSettled(context, { volumeId: volume.volumeId, attempt: "The mode is changed, but not confirmed" }),
@@ -61,11 +62,12 @@ export async function unmapVolume(context: MdmContext, request: { volumeId: Volu
   context.db.transaction(() => {
     const mappingGeneration = raiseCounter(context.db, "mapping_version");
     setMapping(context.db, { ...request, accessMode: null, mappingGeneration, atMs: context.time.nowMs() });
+    context.revocations.record(context, volume);
     const message = `Volume ${volume.name} was unmapped from ${sdc.name}`;
     recordEvent(context, { type: "volume_unmap", severity: "info", subject: volume.name, message });
   });
   const told = context.outbox.tell(sdc, { path: "/control/volume_unmapped", body: { volume_id: volume.volumeId } });
-  context.revocations.begin(context, { volumeIds: [volume.volumeId], poolIds: [volume.poolId] });
+  context.revocations.begin(context, [volume.volumeId]);
   await Promise.all([
     told,
     requireSettled(context, { volumeId: volume.volumeId, attempt: "The volume is unmapped, but not confirmed" }),

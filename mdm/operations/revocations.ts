@@ -2,7 +2,8 @@
  * Revocations under way (replication design, section 6.4): after a mapping's generation was raised and committed, every SDS with
  * a device in the pool is told until it answered, or until no older token can be used there any more.
  *
- * They live in memory: after a restart of the MDM every SDS registers again and gets the current generations with the answer.
+ * Whom they wait for is committed with the change of the generation, and goes on after a restart of the MDM: an SDS that was out
+ * of reach may still serve older tokens.
  *
  * @module
  */
@@ -12,6 +13,7 @@ import { counterValue } from "@/mdm/store/cluster_config.ts";
 import { devicesOfSds } from "@/mdm/store/devices.ts";
 import { listGenerations } from "@/mdm/store/mappings.ts";
 import { sdsIsMemberInPool } from "@/mdm/store/pgs.ts";
+import { deletePendingRevocation, insertPendingRevocation, listPendingRevocations } from "@/mdm/store/revocations.ts";
 import { sdsById, sdsOfPool, type SdsRow } from "@/mdm/store/sds.ts";
 import { sleep } from "@/shared/clock.ts";
 import type { PoolId, SdsId, VolumeId } from "@/shared/ids.ts";
@@ -33,22 +35,24 @@ export class Revocations {
   readonly #active = new Map<Revocation, Promise<void>>();
   readonly #stopped = new AbortController();
 
-  /** Begins to tell the SDSs of `poolIds` that generations up to the current mapping version are in force. */
-  begin(context: MdmContext, options: { volumeIds: readonly VolumeId[]; poolIds: readonly PoolId[] }): void {
-    const pending: Revocation["pending"] = new Map();
-    for (const poolId of options.poolIds) {
-      for (const sds of sdsOfPool(context.db, poolId)) {
-        if (devicesOfSds(context.db, sds.sdsId).some((device) => device.start !== undefined)) {
-          pending.set(sds.sdsId, { outsideSinceMs: undefined });
-        }
-      }
+  /** Notes, as part of the transaction that raised the generations, which SDSs have to confirm for the volume. */
+  record(context: MdmContext, volume: { readonly volumeId: VolumeId; readonly poolId: PoolId }): void {
+    const mappingVersion = counterValue(context.db, "mapping_version");
+    for (const { sdsId } of sdsOfPool(context.db, volume.poolId)) {
+      if (!devicesOfSds(context.db, sdsId).some((device) => device.start !== undefined)) continue;
+      insertPendingRevocation(context.db, { ...volume, sdsId, mappingVersion });
     }
-    if (pending.size === 0) return;
+  }
+
+  /** Tells the SDSs of what was recorded and committed for these volumes; without `volumeIds`, after a start, of everything. */
+  begin(context: MdmContext, volumeIds?: readonly VolumeId[]): void {
+    const rows = listPendingRevocations(context.db).filter(({ volumeId }) => volumeIds?.includes(volumeId) ?? true);
+    if (rows.length === 0) return;
     const revocation: Revocation = {
-      volumeIds: new Set(options.volumeIds),
-      mappingVersion: counterValue(context.db, "mapping_version"),
-      pending,
-      poolIds: options.poolIds,
+      volumeIds: new Set(rows.map(({ volumeId }) => volumeId)),
+      mappingVersion: Math.max(...rows.map(({ mappingVersion }) => mappingVersion)),
+      pending: new Map(rows.map(({ sdsId }) => [sdsId, { outsideSinceMs: undefined }])),
+      poolIds: [...new Set(rows.map(({ poolId }) => poolId))],
     };
     const work = this.#run(context, revocation).finally(() => this.#active.delete(revocation));
     this.#active.set(revocation, work);
@@ -84,8 +88,8 @@ export class Revocations {
       const open: SdsRow[] = [];
       for (const [sdsId, state] of revocation.pending) {
         const sds = sdsById(context.db, sdsId);
-        if (sds === undefined || this.#isDone(context, { revocation, sds, state })) revocation.pending.delete(sdsId);
-        else open.push(sds);
+        if (sds !== undefined && !this.#isDone(context, { revocation, sds, state })) open.push(sds);
+        else done(context, { revocation, sdsId });
       }
       if (open.length === 0) return;
       const answers = await Promise.all(open.map((sds) => this.#tell(context, sds)));
@@ -122,4 +126,13 @@ export class Revocations {
     life.mappingVersion = Math.max(life.mappingVersion, mappingVersion);
     return true;
   }
+}
+
+/** Nothing waits for the SDS any more. */
+function done(context: MdmContext, options: { revocation: Revocation; sdsId: SdsId }): void {
+  const { sdsId, revocation: { pending, volumeIds, mappingVersion } } = options;
+  pending.delete(sdsId);
+  context.db.transaction(() => {
+    for (const volumeId of volumeIds) deletePendingRevocation(context.db, { volumeId, sdsId, mappingVersion });
+  });
 }

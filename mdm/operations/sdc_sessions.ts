@@ -6,7 +6,7 @@
 import type { MdmContext } from "@/mdm/context.ts";
 import { mappingVersion, sdcMappings } from "@/mdm/operations/mappings.ts";
 import { raiseCounter } from "@/mdm/store/cluster_config.ts";
-import { mappingOf, type MappingRow, mappingsOfSdc, poolsOfSdc, raiseGenerationsOfSdc } from "@/mdm/store/mappings.ts";
+import { mappingOf, type MappingRow, mappingsOfSdc, raiseGenerationsOfSdc } from "@/mdm/store/mappings.ts";
 import { freshPgCount, pgById, pgsOfPool } from "@/mdm/store/pgs.ts";
 import { sdcOfComponent, type SdcRow, setSdcSession } from "@/mdm/store/sdc.ts";
 import { sdsById } from "@/mdm/store/sds.ts";
@@ -38,13 +38,17 @@ export function registerSdc(context: MdmContext, componentId: ComponentId): SdcR
     setSdcSession(context.db, sdc.sdcId, session);
     if (replaced && mappingsOfSdc(context.db, sdc.sdcId).length > 0) {
       raiseGenerationsOfSdc(context.db, sdc.sdcId, raiseCounter(context.db, "mapping_version"));
+      for (const { volumeId } of mappingsOfSdc(context.db, sdc.sdcId)) {
+        const volume = volumeById(context.db, volumeId);
+        if (volume !== undefined) context.revocations.record(context, volume);
+      }
     }
     return session;
   });
   if (replaced) {
     // The new session need not wait: SDSs discard what the older one has not started (3.6), and started operations go on.
     const volumeIds = mappingsOfSdc(context.db, sdc.sdcId).map((mapping) => mapping.volumeId);
-    context.revocations.begin(context, { volumeIds, poolIds: poolsOfSdc(context.db, sdc.sdcId) });
+    context.revocations.begin(context, volumeIds);
   }
   return {
     clusterName,

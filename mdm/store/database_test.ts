@@ -12,6 +12,7 @@ const RELEASED = [
   "placement 97581528815fb181c06ccb6f8e2cdd54ff2a3fde52aa31df00e1b802212a6fa0",
   "io tokens 498f5e853a8ed37f572ee4fff5d0a345832e30685512654758d34dd1cc0fe691",
   "thick volumes 4fae0ef3942710dce215528ec77b3bf77273a5f1179a4ee6642250e9adff22cb",
+  "revocations 7c9f263858ce021dad924bf045201d5463c774dc34b1977693ce2bf0a9e1d558",
 ];
 
 Deno.test("migrations are numbered without gaps and were not edited", () => {

@@ -8,7 +8,7 @@
 import type { AccessMode } from "@/shared/api/sdc.ts";
 import type { MappingGeneration } from "@/shared/api/sds.ts";
 import type { Database } from "@/mdm/store/database.ts";
-import type { PoolId, SdcId, VolumeId } from "@/shared/ids.ts";
+import type { SdcId, VolumeId } from "@/shared/ids.ts";
 
 /** A volume that an SDC may use. */
 export interface MappingRow {
@@ -74,15 +74,6 @@ export function raiseGenerationsOfSdc(db: Database, sdcId: SdcId, mappingGenerat
     mappingGeneration,
     sdcId,
   );
-}
-
-/** Pools of the volumes that an SDC has mapped. */
-export function poolsOfSdc(db: Database, sdcId: SdcId): PoolId[] {
-  return db.all<{ poolId: PoolId }>(
-    `SELECT DISTINCT v.pool_id AS poolId FROM volume_mappings m JOIN volumes v ON v.id = m.volume_id
-     WHERE m.sdc_id = ? AND m.access_mode IS NOT NULL`,
-    sdcId,
-  ).map((row) => row.poolId);
 }
 
 /** Forgets pairs that were unmapped before `beforeMs`: every token for them has expired everywhere. */

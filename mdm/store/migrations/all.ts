@@ -9,6 +9,15 @@ import { VOLUMES } from "@/mdm/store/migrations/0003_volumes.ts";
 import { PLACEMENT } from "@/mdm/store/migrations/0004_placement.ts";
 import { IO_TOKENS } from "@/mdm/store/migrations/0005_io_tokens.ts";
 import { THICK_VOLUMES } from "@/mdm/store/migrations/0006_thick_volumes.ts";
+import { REVOCATIONS } from "@/mdm/store/migrations/0007_revocations.ts";
 import type { Migration } from "@/shared/migrate.ts";
 
-export const MIGRATIONS: readonly Migration[] = [CLUSTER, TOPOLOGY, VOLUMES, PLACEMENT, IO_TOKENS, THICK_VOLUMES];
+export const MIGRATIONS: readonly Migration[] = [
+  CLUSTER,
+  TOPOLOGY,
+  VOLUMES,
+  PLACEMENT,
+  IO_TOKENS,
+  THICK_VOLUMES,
+  REVOCATIONS,
+];

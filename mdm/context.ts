@@ -8,7 +8,9 @@ import type { LiveState } from "@/mdm/live.ts";
 import type { MdmTime } from "@/mdm/mdm_time.ts";
 import type { MdmOptions } from "@/mdm/options.ts";
 import type { Outbox } from "@/mdm/outbox.ts";
+import type { MetricsWindow } from "@/mdm/operations/metrics_window.ts";
 import type { Revocations } from "@/mdm/operations/revocations.ts";
+import type { SdcIoCalls } from "@/mdm/operations/sdc_io.ts";
 import type { Secrets } from "@/mdm/secrets.ts";
 import type { Database } from "@/mdm/store/database.ts";
 import { insertEvent, type NewEvent } from "@/mdm/store/events.ts";
@@ -36,6 +38,8 @@ export interface MdmContext {
   readonly live: LiveState;
   readonly outbox: Outbox;
   readonly revocations: Revocations;
+  readonly metrics: MetricsWindow;
+  readonly sdcIo: SdcIoCalls;
   /** Looks at the groups soon instead of at the loop's next turn: something changed that may let a copy return. */
   readonly tendGroupsSoon: () => void;
   readonly log: Log;

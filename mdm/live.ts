@@ -82,6 +82,13 @@ export interface RebuildLife {
   bytesCopied: number;
 }
 
+/** Figures of a host, as far as its process tells them. */
+export interface HostReport {
+  readonly cpu_percent?: number | undefined;
+  readonly disk_usage_percent?: number | undefined;
+  readonly chunk_count?: number | undefined;
+}
+
 /** Everything of this file. */
 export class LiveState {
   /** When this MDM started. */
@@ -98,6 +105,7 @@ export class LiveState {
   /** At the last look every group had all its copies under their present starts, and none was fresh. */
   groupsWhole = false;
   readonly #beats = new Map<ComponentId, number>();
+  readonly #reports = new Map<ComponentId, HostReport>();
   readonly #devices = new Map<DeviceId, DeviceLife>();
   readonly #sds = new Map<SdsId, SdsLife>();
   readonly #sdcs = new Map<SdcId, SdcLife>();
@@ -118,6 +126,16 @@ export class LiveState {
 
   forget(componentId: ComponentId): void {
     this.#beats.delete(componentId);
+    this.#reports.delete(componentId);
+  }
+
+  /** Keeps what a process told of its host. */
+  noteReport(componentId: ComponentId, report: HostReport): void {
+    this.#reports.set(componentId, report);
+  }
+
+  reportOf(componentId: ComponentId): HostReport | undefined {
+    return this.#reports.get(componentId);
   }
 
   device(deviceId: DeviceId): DeviceLife {

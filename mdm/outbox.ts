@@ -20,6 +20,13 @@ export interface CallTarget {
 /** A notice waits at most this long for its answer, in ms. */
 const NOTICE_TIMEOUT_MS = 2_000;
 
+/** A call of a control listener. */
+export interface ControlCall {
+  readonly path: string;
+  readonly body: unknown;
+  readonly timeoutMs: number;
+}
+
 /** One process's notices: one is under way at a time, any number behind it are one. */
 interface NoticeState {
   again: boolean;
@@ -66,16 +73,27 @@ export class Outbox {
   }
 
   /** The answer, or undefined if the process did not answer with success. */
-  async call(
-    target: CallTarget,
-    call: { path: string; body: unknown; timeoutMs: number },
-  ): Promise<HttpAnswer | undefined> {
+  async call(target: CallTarget, call: ControlCall): Promise<HttpAnswer | undefined> {
+    const { componentId } = target;
+    const answer = await this.ask(target, call);
+    if (answer === undefined || answer.status < 300) return answer;
+    this.#log.warning("{componentId} answered {path} with {status}: {body}", {
+      componentId,
+      path: call.path,
+      status: answer.status,
+      body: answer.body.slice(0, 500),
+    });
+    return undefined;
+  }
+
+  /** The answer, a refusal too, or undefined if there was none. */
+  async ask(target: CallTarget, call: ControlCall): Promise<HttpAnswer | undefined> {
     if (target.controlPort === null || this.#closed) return undefined;
     const body = JSON.stringify(call.body);
     const { componentId, nodeKeyHex } = target;
     const host = target.address.includes(":") ? `[${target.address}]` : target.address;
     try {
-      const answer = await this.#send({
+      return await this.#send({
         method: "POST",
         url: `http://${host}:${target.controlPort}${call.path}`,
         headers: {
@@ -85,21 +103,14 @@ export class Outbox {
         body,
         timeoutMs: call.timeoutMs,
       });
-      if (answer.status < 300) return answer;
-      this.#log.warning("{componentId} answered {path} with {status}: {body}", {
-        componentId,
-        path: call.path,
-        status: answer.status,
-        body: answer.body.slice(0, 500),
-      });
     } catch (error) {
       this.#log.debug("{componentId} did not answer {path}: {error}", {
         componentId,
         path: call.path,
         error: String(error),
       });
+      return undefined;
     }
-    return undefined;
   }
 
   /** Sends nothing more and waits for what is under way. */

@@ -200,7 +200,7 @@ Deno.test("the predecessor's reads have their fields", async (t) => {
     ["/sdc/1", "cluster_node_id,component_id,id,mapped_volume_count,mapped_volumes,name"],
     ["/sdc/1/datastores", "datastore_count,datastores,sdc_id,sdc_name"],
     ["/vol/1", "id,io_mode,mapping_count,mappings,name,pool_id,provisioning,size_gb,state,used_capacity_gb"],
-    ["/discovery/topology", "cluster_name,components,registered_components"],
+    ["/discovery/topology", "cluster_name,components,mdm,mgmt,protection_domains,registered_components,sdc_clients"],
     ["/cluster/nodes", "count,nodes"],
     ["/health/", "by_type,components,health_score,heartbeat_timeout_seconds,status,timestamp"],
     ["/metrics/cluster", "health,nodes,storage,volumes"],

@@ -6,6 +6,7 @@
  * | --- | --- | --- |
  * | groups | `loopMs`, and soon after a registration or a change | drops `fresh` marks, activates groups whose members all stopped, plans joins and orders |
  * | health | 1 s | records changes of state of processes and pools |
+ * | metrics | 5 s | keeps the sums of the IO counters |
  * | housekeeping | 2 s | persists MDM time ahead, rotates token keys, forgets mappings whose tokens have all expired and old tokens |
  *
  * All run on one timer, which goes at the pace of housekeeping while every group is whole: then only a change or a registration
@@ -17,6 +18,7 @@ import type { MdmContext } from "@/mdm/context.ts";
 import { HealthWatch } from "@/mdm/operations/health.ts";
 import { forgetOldIoTokens } from "@/mdm/operations/io_tokens.ts";
 import { planJoins } from "@/mdm/operations/joins.ts";
+import { SAMPLE_MS } from "@/mdm/operations/metrics_window.ts";
 import { planOrders } from "@/mdm/operations/pg_orders.ts";
 import { activateGroups, dropFresh } from "@/mdm/operations/pgs.ts";
 import { rotateTokenKeys } from "@/mdm/secrets.ts";
@@ -52,6 +54,11 @@ export function startLoops(context: MdmContext): Loops {
   const loops = [
     { eachMs: loopMs, lastMs: clock.monotonicMs(), work: guarded(context, () => tendGroups(context)) },
     { eachMs: HEALTH_MS, lastMs: clock.monotonicMs(), work: guarded(context, () => watch.look(context)) },
+    {
+      eachMs: SAMPLE_MS,
+      lastMs: clock.monotonicMs(),
+      work: guarded(context, () => context.metrics.sample(context)),
+    },
     { eachMs: HOUSEKEEPING_MS, lastMs: clock.monotonicMs(), work: guarded(context, () => keepHouse(context)) },
   ];
   let timer: Timer;

@@ -75,8 +75,14 @@ export function clusterHealthOf(cluster: {
   return cluster.poolHealths.includes("degraded") || !cluster.allSdsUp ? "degraded" : "healthy";
 }
 
+/** Health of the registry of processes: how they are together, and how many percent are heard. */
+export interface RegistryHealth {
+  readonly status: "healthy" | "warning" | "degraded" | "critical";
+  readonly score: number;
+}
+
 /** Overall word and score, 0 to 100, of the registry: healthy with nobody inactive, warning up to half, then degraded. */
-export function registryHealthOf(counts: { total: number; active: number }): { status: string; score: number } {
+export function registryHealthOf(counts: { total: number; active: number }): RegistryHealth {
   if (counts.total === 0) return { status: "healthy", score: 100 };
   const inactive = counts.total - counts.active;
   const score = Math.round(counts.active * 1000 / counts.total) / 10;

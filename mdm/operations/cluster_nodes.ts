@@ -50,6 +50,37 @@ export function registerNode(context: MdmContext, request: NodeRequest): Cluster
   return nodeView(context, node);
 }
 
+/** Four nodes: `PREFIX-mdm-1`, two SDSs, an SDC, with addresses and ports that count up. */
+export function bootstrapNodes(
+  context: MdmContext,
+  plan: {
+    readonly prefix: string;
+    readonly addressBase: string;
+    readonly startOctet: number;
+    readonly controlBasePort: number;
+    readonly dataBasePort: number;
+  },
+): { created: number; updated: number; count: number; nodes: ClusterNodeView[] } {
+  const roles = [["mdm-1", "MDM"], ["sds-1", "SDS"], ["sds-2", "SDS"], ["sdc-1", "SDC"]] as const;
+  let created = 0;
+  const nodes = context.db.transaction(() =>
+    roles.map(([role, capability], index) => {
+      const nodeId = `${plan.prefix}-${role}`;
+      if (clusterNodeByName(context.db, nodeId) === undefined) created++;
+      return registerNode(context, {
+        nodeId,
+        name: nodeId,
+        address: `${plan.addressBase}${plan.startOctet + index}`,
+        controlPort: plan.controlBasePort + index,
+        dataPort: plan.dataBasePort + index,
+        capabilities: [capability],
+        metadata: {},
+      });
+    })
+  );
+  return { created, updated: nodes.length - created, count: nodes.length, nodes };
+}
+
 /** @throws {StorageError} `not_found`. */
 export function requireNode(context: MdmContext, id: number | string): ClusterNodeRow {
   const node = typeof id === "number" ? clusterNodeById(context.db, id) : clusterNodeByName(context.db, id);

@@ -15,8 +15,10 @@ import type { PgRecord } from "@/mdm/core/placement_groups.ts";
 import { deviceById } from "@/mdm/store/devices.ts";
 import { mappingOf, type MappingRow } from "@/mdm/store/mappings.ts";
 import { freshPgCount, pgsOfPool } from "@/mdm/store/pgs.ts";
+import type { SdcRow } from "@/mdm/store/sdc.ts";
 import { sdsById, type SdsRow } from "@/mdm/store/sds.ts";
 import type { VolumeRow } from "@/mdm/store/volumes.ts";
+import type { IoPlanDocument } from "@/shared/api/io_plan.ts";
 import { CHUNK_BYTES } from "@/shared/constants.ts";
 import { assert, StorageError } from "@/shared/errors.ts";
 import { sameIncarnation, type SdcId, type VolumeId } from "@/shared/ids.ts";
@@ -39,7 +41,7 @@ export interface IoRequest {
 export interface IoPlan {
   readonly volume: VolumeRow;
   readonly mapping: MappingRow;
-  readonly json: Readonly<Record<string, unknown>> & { readonly plan_generation: string };
+  readonly json: IoPlanDocument;
 }
 
 /**
@@ -51,15 +53,8 @@ export interface IoPlan {
  */
 export function planIo(context: MdmContext, request: IoRequest): IoPlan {
   const { operation, offsetBytes, lengthBytes } = request;
-  const volume = requireVolume(context, request.volumeId);
-  const sdc = requireSdc(context, request.sdcId);
+  const { volume, sdc, mapping } = requireIoAllowed(context, request);
   const attempt = `Cannot plan the ${operation} of volume ${volume.name}`;
-  const mapping = mappingOf(context.db, request);
-  if (mapping === undefined) throw new StorageError("forbidden", `${attempt}: it is not mapped to ${sdc.name}`);
-  if (operation === "write" && mapping.accessMode === "readOnly") {
-    throw new StorageError("read_only", `${attempt}: it is mapped to ${sdc.name} read-only`);
-  }
-  requireRange(request, { volume, attempt });
   const freshCount = freshPgCount(context.db, volume.poolId);
   if (freshCount > 0) {
     throw new StorageError("not_ready", `${attempt}: ${freshCount} groups of its pool are being made`);
@@ -68,19 +63,19 @@ export function planIo(context: MdmContext, request: IoRequest): IoPlan {
   const segments = chunksOf(request).map((range) => segmentOf(context, { volume, pgs, range, attempt }));
   const endpoints = new Map(segments.map(({ sds }) => [sds.sdsId, { host: sds.address, port: sds.dataPort }]));
   const plan = {
-    authorized: true,
+    authorized: true as const,
     operation,
     volume_id: volume.volumeId,
     volume_name: volume.name,
     sdc_id: sdc.sdcId,
     offset_bytes: offsetBytes,
     length_bytes: lengthBytes,
-    io_mode: "network",
+    io_mode: "network" as const,
     plan_cache_hint: PLAN_CACHE_HINT,
     target_sds_endpoints: [...endpoints.values()],
     segments: segments.map(({ json }) => json),
-    ...(operation === "read" ? { read_policy: "first_healthy" } : {
-      write_policy: "all",
+    ...(operation === "read" ? { read_policy: "first_healthy" as const } : {
+      write_policy: "all" as const,
       required_acks_by_segment: segments.map(({ json }) => ({ chunk_id: json.chunk_id, required_acks: 1 })),
     }),
   };
@@ -92,6 +87,24 @@ function planGeneration(plan: Readonly<Record<string, unknown>>): string {
   const text = canonicalJson(plan);
   assert(text !== undefined, "a plan is nested less deep than a token may be");
   return createHash("sha256").update(text).digest("hex");
+}
+
+/** What one read or write concerns, when the SDC may do it. @throws {StorageError} as {@linkcode planIo}. */
+export function requireIoAllowed(
+  context: MdmContext,
+  request: IoRequest,
+): { volume: VolumeRow; sdc: SdcRow; mapping: MappingRow } {
+  const { operation } = request;
+  const volume = requireVolume(context, request.volumeId);
+  const sdc = requireSdc(context, request.sdcId);
+  const attempt = `Cannot plan the ${operation} of volume ${volume.name}`;
+  const mapping = mappingOf(context.db, request);
+  if (mapping === undefined) throw new StorageError("forbidden", `${attempt}: it is not mapped to ${sdc.name}`);
+  if (operation === "write" && mapping.accessMode === "readOnly") {
+    throw new StorageError("read_only", `${attempt}: it is mapped to ${sdc.name} read-only`);
+  }
+  requireRange(request, { volume, attempt });
+  return { volume, sdc, mapping };
 }
 
 function requireRange(request: IoRequest, options: { volume: VolumeRow; attempt: string }): void {
@@ -153,7 +166,7 @@ function segmentOf(
         sds_id: sds.sdsId,
         host: sds.address,
         port: sds.dataPort,
-        plane: "data",
+        plane: "data" as const,
         target_offset_bytes: range.offsetBytes,
         device_id: primary.deviceId,
         incarnation: primary.incarnation,

@@ -28,6 +28,7 @@ import {
 } from "@/mdm/store/io_tokens.ts";
 import { sdsById, sdsOfPool } from "@/mdm/store/sds.ts";
 import { volumeById } from "@/mdm/store/volumes.ts";
+import type { IssuedToken } from "@/shared/api/io_plan.ts";
 import type { ConsumedToken, RevokedToken } from "@/shared/api/sds.ts";
 import { StorageError } from "@/shared/errors.ts";
 import type { SdsId } from "@/shared/ids.ts";
@@ -44,9 +45,6 @@ export const TOKENS_KEPT_MS = 7 * 24 * 3_600_000;
 export const TOKENS_KEPT_MAX = 100_000;
 /** deleted so many at a time. */
 const PURGE_BATCH = 1_000;
-
-/** A token as `POST /io/authorize` answers it: also what an SDS takes. */
-export type IssuedToken = Readonly<Record<string, unknown>>;
 
 /**
  * Issues a token for one read or write. A plan that the caller brings must be the present one.
@@ -93,7 +91,7 @@ function newToken(
     expires_at: isoOf(expiresAtMs),
     expires_at_ms: expiresAtMs,
     io_plan: plan.json,
-    status: "ISSUED",
+    status: "ISSUED" as const,
   };
   const signature = ioTokenSignature(unsigned, key);
   const { volumeId, sdcId, operation, offsetBytes, lengthBytes } = request;

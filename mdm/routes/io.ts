@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type Context, Hono } from "hono";
+import { OpenAPIHono } from "@hono/zod-openapi";
 import { z } from "zod";
 import type { MdmContext } from "@/mdm/context.ts";
 import { planIo } from "@/mdm/operations/io_plans.ts";
@@ -15,10 +15,12 @@ import {
   requireIoToken,
   revokeIoToken,
 } from "@/mdm/operations/io_tokens.ts";
-import { sdcIdField, volumeIdField } from "@/mdm/routes/fields.ts";
+import { sdcIdField, timeShape, volumeIdField } from "@/mdm/routes/fields.ts";
+import { addVolumeIo } from "@/mdm/routes/volume_io.ts";
 import { type IoAckRow, ioAcksOf, ioAckTotals, ioTokenCounts, type IoTokenRow } from "@/mdm/store/io_tokens.ts";
 import { tokenKeys } from "@/mdm/store/token_keys.ts";
-import { parseBody, parseParams } from "@/shared/http/body.ts";
+import { ioPlanSchema, ioTokenFields, issuedTokenSchema } from "@/shared/api/io_plan.ts";
+import { addRoute } from "@/shared/http/api.ts";
 import { openIoToken } from "@/shared/io_token.ts";
 
 /** Longest life of a token that may be asked for, in seconds. */
@@ -29,7 +31,8 @@ const range = { sdc_id: sdcIdField, offset_bytes: bytes.min(0), length_bytes: by
 const planSchema = z.object(range);
 const authorizeFields = {
   ...range,
-  operation: z.string().transform((text) => text.toLowerCase()).pipe(z.enum(["read", "write"])),
+  operation: z.string().transform((text) => text.toLowerCase()).pipe(z.enum(["read", "write"]))
+    .meta({ type: "string", enum: ["read", "write"] }),
   /** What `/io/plan` answered; the present one when absent. */
   io_plan: z.object({ plan_generation: z.string() }).nullish(),
   ttl_seconds: z.number().int().min(1).max(TOKEN_TTL_SECONDS_MAX).optional(),
@@ -55,67 +58,206 @@ const ackSchema = z.object({
 const idParams = z.object({ id: volumeIdField });
 const tokenParams = z.object({ id: z.string().uuid() });
 
+const statusWord = z.enum(["ISSUED", "CONSUMED", "EXPIRED", "REVOKED"]);
+const tokenShape = z.object({ ...ioTokenFields, consumed_at: timeShape.nullable(), status: statusWord })
+  .meta({ id: "Token" });
+const ackedShape = z.object({
+  ack_id: z.string(),
+  token_id: z.string(),
+  status: z.literal("ACK_RECORDED"),
+  message: z.string(),
+}).meta({ id: "Acknowledged" });
+const acksShape = z.object({
+  token_id: z.string(),
+  ack_count: z.int(),
+  acks: z.array(z.object({
+    ack_id: z.string(),
+    token_id: z.string(),
+    sds_id: z.int(),
+    success: z.boolean(),
+    bytes_processed: z.int(),
+    error_message: z.string().nullable(),
+    execution_duration_ms: z.number().nullable(),
+    replica_id: z.int().nullable(),
+    sds_address: z.string().nullable(),
+    metadata: z.record(z.string(), z.unknown()),
+    acknowledged_at: timeShape,
+  })),
+}).meta({ id: "Acknowledgements" });
+const statsShape = z.object({
+  tokens: z.object({
+    total: z.int(),
+    ISSUED: z.int(),
+    CONSUMED: z.int(),
+    EXPIRED: z.int(),
+    REVOKED: z.int(),
+  }),
+  acks: z.object({ total: z.int(), success: z.int(), failed: z.int(), bytes_processed: z.int() }),
+}).meta({ id: "IoStats" });
+const cleanedShape = z.object({ status: z.literal("ok"), expired_tokens_marked: z.int() });
+const verifiedShape = z.object({
+  valid: z.boolean(),
+  token_id: z.string().optional(),
+  status: statusWord.optional(),
+  code: z.string().optional(),
+  reason: z.string().optional(),
+}).meta({ id: "Verified" });
+
+const planTag = "IO plans";
+const tag = "IO tokens";
+
 /** Below `/vol`. */
-export function volumeIoRoutes(context: MdmContext): Hono {
-  const routes = new Hono();
+export function volumeIoRoutes(context: MdmContext): OpenAPIHono {
+  const routes = new OpenAPIHono();
   for (const operation of ["read", "write"] as const) {
-    routes.post(`/:id/io/plan/${operation}`, async (c) => {
-      const volumeId = parseParams(c, idParams).id;
-      const body = await parseBody(c, planSchema);
-      const { json } = planIo(context, {
-        volumeId,
-        operation,
-        sdcId: body.sdc_id,
-        offsetBytes: body.offset_bytes,
-        lengthBytes: body.length_bytes,
-      });
-      return c.json(json);
+    addRoute(routes, {
+      method: "post",
+      path: `/{id}/io/plan/${operation}`,
+      tag: planTag,
+      summary: `Tells which SDSs a ${operation} goes to, chunk by chunk`,
+      params: idParams,
+      body: planSchema,
+      answer: ioPlanSchema,
+      refusals: [400, 403, 404, 503],
+      handle: ({ params, body }) => {
+        const { sdc_id: sdcId, offset_bytes: offsetBytes, length_bytes: lengthBytes } = body;
+        return planIo(context, { volumeId: params.id, operation, sdcId, offsetBytes, lengthBytes }).json;
+      },
     });
   }
-  routes.post("/:id/io/authorize", async (c) => {
-    const volumeId = parseParams(c, idParams).id;
-    return c.json(authorized(context, { volume_id: volumeId, ...await parseBody(c, authorizeOfVolumeSchema) }));
+  addRoute(routes, {
+    method: "post",
+    path: "/{id}/io/authorize",
+    tag,
+    summary: "Issues a single-use token; another name of /io/authorize",
+    params: idParams,
+    body: authorizeOfVolumeSchema,
+    answer: issuedTokenSchema,
+    refusals: [400, 403, 404, 409, 503],
+    handle: ({ params, body }) => authorized(context, { volume_id: params.id, ...body }),
   });
-  routes.post("/:id/io/tx/ack", async (c) => c.json(await acknowledged(context, c)));
+  addAck(routes, { context, path: "/{id}/io/tx/ack", params: idParams });
+  addVolumeIo(routes, context);
   return routes;
 }
 
 /** `/io`. */
-export function ioRoutes(context: MdmContext): Hono {
-  const routes = new Hono();
-  routes.post("/authorize", async (c) => c.json(authorized(context, await parseBody(c, authorizeSchema))));
-  routes.post("/tx/ack", async (c) => c.json(await acknowledged(context, c)));
-  routes.get("/token/:id", (c) => c.json(tokenJson(requireIoToken(context, parseParams(c, tokenParams).id))));
-  routes.get("/token/:id/acks", (c) => {
-    const { tokenId } = requireIoToken(context, parseParams(c, tokenParams).id);
-    const acks = ioAcksOf(context.db, tokenId);
-    return c.json({ token_id: tokenId, ack_count: acks.length, acks: acks.map(ackJson) });
+export function ioRoutes(context: MdmContext): OpenAPIHono {
+  const routes = new OpenAPIHono();
+  addAuthorize(routes, { context, path: "/authorize" });
+  addAck(routes, { context, path: "/tx/ack" });
+  addShow(routes, { context, path: "/token/{id}" });
+  addRoute(routes, {
+    method: "get",
+    path: "/token/{id}/acks",
+    tag,
+    summary: "Lists what SDSs and clients said of a token's use",
+    params: tokenParams,
+    answer: acksShape,
+    refusals: [404],
+    handle: ({ params }) => {
+      const { tokenId } = requireIoToken(context, params.id);
+      const acks = ioAcksOf(context.db, tokenId);
+      return { token_id: tokenId, ack_count: acks.length, acks: acks.map(ackJson) };
+    },
   });
-  routes.delete("/token/:id/revoke", (c) => {
-    const tokenId = parseParams(c, tokenParams).id;
-    revokeIoToken(context, tokenId);
-    return c.json({
-      status: "revoked",
-      token_id: tokenId,
-      message: "Each SDS refuses the token from its next heartbeat on",
-    });
+  addRoute(routes, {
+    method: "delete",
+    path: "/token/{id}/revoke",
+    tag,
+    summary: "Takes a token back",
+    params: tokenParams,
+    answer: z.object({ status: z.literal("revoked"), token_id: z.string(), message: z.string() }),
+    refusals: [404, 409, 503],
+    handle: ({ params }) => {
+      revokeIoToken(context, params.id);
+      const message = "Each SDS refuses the token from its next heartbeat on";
+      return { status: "revoked" as const, token_id: params.id, message };
+    },
   });
-  routes.get("/stats", (c) => c.json(statsJson(context)));
-  routes.post("/cleanup/expired", (c) => c.json(cleanedUp(context)));
+  addStats(routes, { context, path: "/stats" });
+  addCleanup(routes, { context, path: "/cleanup/expired" });
   return routes;
 }
 
 /** `/token`: the older names. */
-export function tokenRoutes(context: MdmContext): Hono {
-  const routes = new Hono();
-  routes.post("/request", async (c) => c.json(authorized(context, await parseBody(c, authorizeSchema))));
-  routes.post("/verify", async (c) => c.json(verified(context, await parseBody(c, z.object({ token: z.unknown() })))));
-  routes.post("/ack", async (c) => c.json(await acknowledged(context, c)));
-  routes.get("/stats", (c) => c.json(statsJson(context)));
-  routes.post("/expire", (c) => c.json(cleanedUp(context)));
-  routes.post("/cleanup", (c) => c.json(cleanedUp(context)));
-  routes.get("/:id", (c) => c.json(tokenJson(requireIoToken(context, parseParams(c, tokenParams).id))));
+export function tokenRoutes(context: MdmContext): OpenAPIHono {
+  const routes = new OpenAPIHono();
+  addAuthorize(routes, { context, path: "/request" });
+  addRoute(routes, {
+    method: "post",
+    path: "/verify",
+    tag,
+    summary: "Tells whether a token is good now; an SDS also looks at what was used there",
+    body: z.object({ token: z.unknown() }),
+    answer: verifiedShape,
+    refusals: [404],
+    handle: ({ body }) => verified(context, body),
+  });
+  addAck(routes, { context, path: "/ack" });
+  addStats(routes, { context, path: "/stats" });
+  addCleanup(routes, { context, path: "/expire" });
+  addCleanup(routes, { context, path: "/cleanup" });
+  addShow(routes, { context, path: "/{id}" });
   return routes;
+}
+
+/** Where one of the routes that have several names is put. */
+interface Place {
+  readonly context: MdmContext;
+  readonly path: string;
+}
+
+function addAuthorize(routes: OpenAPIHono, { context, path }: Place): void {
+  addRoute(routes, {
+    method: "post",
+    path,
+    tag,
+    summary: "Issues a single-use token for one read or write",
+    body: authorizeSchema,
+    answer: issuedTokenSchema,
+    refusals: [400, 403, 404, 409, 503],
+    handle: ({ body }) => authorized(context, body),
+  });
+}
+
+function addAck(routes: OpenAPIHono, place: Place & { readonly params?: typeof idParams }): void {
+  const { context, path, params } = place;
+  addRoute(routes, {
+    method: "post",
+    path,
+    tag,
+    summary: "Records what came of a token's use",
+    ...(params && { params }),
+    body: ackSchema,
+    answer: ackedShape,
+    refusals: [400, 404],
+    handle: ({ body }) => acknowledged(context, body),
+  });
+}
+
+function addShow(routes: OpenAPIHono, { context, path }: Place): void {
+  addRoute(routes, {
+    method: "get",
+    path,
+    tag,
+    summary: "Shows a token",
+    params: tokenParams,
+    answer: tokenShape,
+    refusals: [404],
+    handle: ({ params }) => tokenJson(requireIoToken(context, params.id)),
+  });
+}
+
+function addStats(routes: OpenAPIHono, { context, path }: Place): void {
+  const summary = "Counts tokens and acknowledgements";
+  addRoute(routes, { method: "get", path, tag, summary, answer: statsShape, handle: () => statsJson(context) });
+}
+
+function addCleanup(routes: OpenAPIHono, { context, path }: Place): void {
+  const summary = "Marks the tokens whose time is over";
+  const handle = () => ({ status: "ok" as const, expired_tokens_marked: expireIoTokens(context) });
+  addRoute(routes, { method: "post", path, tag, summary, answer: cleanedShape, handle });
 }
 
 function authorized(context: MdmContext, body: z.output<typeof authorizeSchema>) {
@@ -130,8 +272,7 @@ function authorized(context: MdmContext, body: z.output<typeof authorizeSchema>)
   });
 }
 
-async function acknowledged(context: MdmContext, c: Context) {
-  const body = await parseBody(c, ackSchema);
+function acknowledged(context: MdmContext, body: z.output<typeof ackSchema>) {
   const ackId = acknowledgeIo(context, {
     tokenId: body.token_id,
     sdsId: body.sds_id,
@@ -146,7 +287,7 @@ async function acknowledged(context: MdmContext, c: Context) {
   return {
     ack_id: ackId,
     token_id: body.token_id,
-    status: "ACK_RECORDED",
+    status: "ACK_RECORDED" as const,
     message: `The ${body.success ? "success" : "failure"} of token ${body.token_id} is recorded`,
   };
 }
@@ -160,10 +301,6 @@ function verified(context: MdmContext, body: { readonly token?: unknown }) {
   return status === "ISSUED"
     ? { valid: true, token_id: opened.token.token_id, status }
     : { valid: false, token_id: opened.token.token_id, status, reason: `the token is ${status}` };
-}
-
-function cleanedUp(context: MdmContext) {
-  return { status: "ok", expired_tokens_marked: expireIoTokens(context) };
 }
 
 function tokenJson(token: IoTokenRow) {

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { Hono } from "hono";
+import { OpenAPIHono } from "@hono/zod-openapi";
 import { z } from "zod";
 import type { MdmContext } from "@/mdm/context.ts";
 import { pgStateOf } from "@/mdm/core/health.ts";
@@ -16,25 +16,82 @@ import { idField, poolIdField } from "@/mdm/routes/fields.ts";
 import { pgsOfPool } from "@/mdm/store/pgs.ts";
 import { listPools } from "@/mdm/store/pools.ts";
 import { listSds } from "@/mdm/store/sds.ts";
-import { parseParams, parseQuery } from "@/shared/http/body.ts";
-import type { DeviceId, SdsId } from "@/shared/ids.ts";
+import { overviewSchema } from "@/shared/api/overview.ts";
+import { incarnationSchema } from "@/shared/api/pg.ts";
+import { addRoute } from "@/shared/http/api.ts";
+import type { DeviceId, PoolId, SdsId } from "@/shared/ids.ts";
+
+const tag = "Native";
 
 const pgQuery = z.object({ pool_id: poolIdField.optional() });
 const deviceParams = z.object({ id: idField<DeviceId>() });
 
-export function nativeRoutes(context: MdmContext): Hono {
-  const routes = new Hono();
-  routes.get("/overview", (c) => c.json(overviewOf(context)));
-  routes.get("/pgs", (c) => {
-    const poolId = parseQuery(c, pgQuery).pool_id;
-    const pools = poolId === undefined ? listPools(context.db) : [requirePool(context, poolId)];
-    const facts = new Facts(context);
-    const names = new Map(listSds(context.db).map((sds) => [sds.sdsId, sds.name]));
-    const pgs = pools.flatMap((pool) => pgsOfPool(context.db, pool.poolId));
-    return c.json(pgs.map((pg) => pgJson(context, { pg, facts, names })));
+const memberShape = z.object({
+  device_id: z.int(),
+  sds_id: z.int(),
+  sds_name: z.string(),
+  incarnation: incarnationSchema,
+});
+const pgShape = z.object({
+  pg_id: z.int(),
+  pool_id: z.int(),
+  pg_index: z.int(),
+  epoch: z.int(),
+  loss_generation: z.int(),
+  fresh: z.boolean(),
+  copies: z.int(),
+  state: z.enum(["full", "degraded", "down"]),
+  /** The first is the primary. */
+  members: z.array(memberShape),
+  departed: z.array(z.object({ device_id: z.int(), last_epoch: z.int(), since_ms: z.number() })),
+  join: z.object({
+    device_id: z.int(),
+    sds_name: z.string(),
+    mode: z.enum(["delta", "full"]),
+    chunks_copied: z.int(),
+    bytes_copied: z.int(),
+  }).nullable(),
+}).meta({ id: "PlacementGroup" });
+
+export function nativeRoutes(context: MdmContext): OpenAPIHono {
+  const routes = new OpenAPIHono();
+  addRoute(routes, {
+    method: "get",
+    path: "/overview",
+    tag,
+    summary: "Shows the whole cluster at one instant",
+    answer: overviewSchema,
+    handle: () => overviewOf(context),
   });
-  routes.post("/devices/:id/confirm_host", (c) => c.json(confirmHost(context, parseParams(c, deviceParams).id)));
+  addRoute(routes, {
+    method: "get",
+    path: "/pgs",
+    tag,
+    summary: "Lists the placement groups, of one pool or of all",
+    query: pgQuery,
+    answer: z.array(pgShape),
+    refusals: [404],
+    handle: ({ query }) => groupsOf(context, query.pool_id),
+  });
+  addRoute(routes, {
+    method: "post",
+    path: "/devices/{id}/confirm_host",
+    tag,
+    summary: "Confirms that a device moved to another host",
+    params: deviceParams,
+    answer: z.object({ device_id: z.int(), host_id: z.string() }),
+    refusals: [404, 409],
+    handle: ({ params }) => confirmHost(context, params.id),
+  });
   return routes;
+}
+
+function groupsOf(context: MdmContext, poolId: PoolId | undefined) {
+  const pools = poolId === undefined ? listPools(context.db) : [requirePool(context, poolId)];
+  const facts = new Facts(context);
+  const names = new Map(listSds(context.db).map((sds) => [sds.sdsId, sds.name]));
+  const pgs = pools.flatMap((pool) => pgsOfPool(context.db, pool.poolId));
+  return pgs.map((pg) => pgJson(context, { pg, facts, names }));
 }
 
 function pgJson(

@@ -53,10 +53,12 @@ const unmapQuery = z.object({ volume_id: volumeIdField, sdc_id: sdcIdField });
 const resizeQuery = z.object({ volume_id: volumeIdField, new_size_gb: sizeGbField });
 const idParams = z.object({ id: volumeIdField });
 
+/** State of a volume in the predecessor's words. */
+export const volumeWordShape = z.enum(["AVAILABLE", "IN_USE", "DEGRADED", "CREATING", "DELETING"]);
 const volumeShape = z.object({
   id: z.int(),
   name: z.string(),
-  state: z.enum(["AVAILABLE", "IN_USE", "DEGRADED", "CREATING", "DELETING"]),
+  state: volumeWordShape,
   size_gb: z.number(),
   pool_id: z.int(),
   provisioning: z.enum(["thin", "thick"]),
@@ -221,7 +223,7 @@ function volumeDetail(context: MdmContext, volume: VolumeRow) {
 export function stateWord(
   context: MdmContext,
   options: { volume: VolumeRow; view: PoolView },
-): z.output<typeof volumeShape>["state"] {
+): z.output<typeof volumeWordShape> {
   if (freshPgCount(context.db, options.volume.poolId) > 0) return "CREATING";
   switch (volumeStateOf(options.volume, options.view)) {
     case "available":

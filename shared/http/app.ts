@@ -4,11 +4,13 @@
  *
  * @module
  */
+import type { OpenAPIHono } from "@hono/zod-openapi";
 import type { Context, Handler, Hono, MiddlewareHandler } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { requestId } from "hono/request-id";
 import type { Registry } from "prom-client";
 import { StorageError } from "@/shared/errors.ts";
+import { describePlainRoute } from "@/shared/http/api.ts";
 import { BODY_BYTES_MAX } from "@/shared/http/body.ts";
 import { notFoundHandler, problemHandler } from "@/shared/http/problem.ts";
 import type { Logger } from "@/shared/log.ts";
@@ -64,4 +66,15 @@ function metricsHandler(metrics: Registry, otherwise: Handler | undefined): Hand
 function asksForPrometheus(c: Context): boolean {
   const accept = c.req.header("Accept") ?? "";
   return accept.includes("text/plain") || accept.includes("application/openmetrics-text");
+}
+
+/** Puts what {@linkcode installCommonRoutes} adds into the document of an application that has one. */
+export function describeCommonRoutes(app: OpenAPIHono, options: { readonly metrics: boolean }): void {
+  const common = { method: "get", tag: "Common" } as const;
+  const json = "application/json";
+  describePlainRoute(app, { ...common, path: "/healthz", summary: "Says that the process lives", contentType: json });
+  describePlainRoute(app, { ...common, path: "/readyz", summary: "Says whether it can serve", contentType: json });
+  if (!options.metrics) return;
+  const summary = "Figures for Prometheus";
+  describePlainRoute(app, { ...common, path: "/metrics", summary, contentType: "text/plain" });
 }

@@ -2,6 +2,7 @@
  * What every path refuses, by the paths of the MDM's API that the predecessor promised.
  */
 import { assert, assertEquals } from "@std/assert";
+import { SDC_IO_BODY_BYTES_MAX } from "@/shared/api/sdc_io.ts";
 import { assertRefused, served } from "@/tests/support/api_refusals.ts";
 import { MdmFixture } from "@/tests/support/mdm_fixture.ts";
 
@@ -49,7 +50,7 @@ Deno.test("bodies: not JSON, too large, of another content type", async (t) => {
     assert(/as JSON/.test((await answer.json()).detail));
   });
   await t.step("more than the limit: 413", async () => {
-    const answer = await post(`{"name":"${"x".repeat(9 * 1024 * 1024)}"}`);
+    const answer = await post(`{"name":"${"x".repeat(SDC_IO_BODY_BYTES_MAX)}"}`);
     assertEquals([answer.status, (await answer.json()).code], [413, "too_large"]);
   });
   await t.step("curl -d without a content type works", async () => {

@@ -1,0 +1,112 @@
+/**
+ * Rates of IO over the last few minutes: every {@linkcode SAMPLE_MS} the sums of all counters are kept, {@linkcode SAMPLES_MAX}
+ * of them. A rate is the difference of two sums by the time between them; a sum that went back (its process started anew) counts
+ * from 0.
+ *
+ * @module
+ */
+import type { MdmContext } from "@/mdm/context.ts";
+import { ioTotals, NO_IO, sumOf } from "@/mdm/operations/io_totals.ts";
+import { poolSpace } from "@/mdm/operations/pool_space.ts";
+import { listPools } from "@/mdm/store/pools.ts";
+import { listSdcs } from "@/mdm/store/sdc.ts";
+import { listSds } from "@/mdm/store/sds.ts";
+import { listVolumes } from "@/mdm/store/volumes.ts";
+import type { IoCounters } from "@/shared/api/overview.ts";
+
+/** Time between two samples, in ms: the window of the rates. */
+export const SAMPLE_MS = 5_000;
+/** Samples of the timeline: five minutes. */
+export const SAMPLES_MAX = 60;
+
+/** Whose counters. */
+export type MetricsKey = `volume/${number}` | `sds/${number}` | `sdc/${number}` | `pool/${number}` | "cluster";
+
+interface Sample {
+  /** MDM time, in ms. */
+  readonly atMs: number;
+  readonly counters: ReadonlyMap<MetricsKey, IoCounters>;
+  readonly usedBytes: number;
+}
+
+/** IO per second. */
+export interface IoRates {
+  readonly readIops: number;
+  readonly writeIops: number;
+  readonly readBytesPerSecond: number;
+  readonly writtenBytesPerSecond: number;
+}
+
+/** One point of the timeline. */
+export interface TimelinePoint extends IoRates {
+  /** MDM time, in ms. */
+  readonly atMs: number;
+  /** Of all pools. */
+  readonly usedBytes: number;
+}
+
+const NO_RATES: IoRates = { readIops: 0, writeIops: 0, readBytesPerSecond: 0, writtenBytesPerSecond: 0 };
+
+/** See the module comment. */
+export class MetricsWindow {
+  readonly #samples: Sample[] = [];
+
+  /** Keeps what the counters are now. */
+  sample(context: MdmContext): void {
+    this.#samples.push(sampleOf(context));
+    // One more than the points: each is the way from one sample to the next.
+    if (this.#samples.length > SAMPLES_MAX + 1) this.#samples.shift();
+  }
+
+  /** Over the last window; 0 before the second sample. */
+  rates(key: MetricsKey): IoRates {
+    const [before, after] = this.#samples.slice(-2);
+    return before === undefined || after === undefined ? NO_RATES : ratesBetween(before, { after, key });
+  }
+
+  /** Oldest first, at most {@linkcode SAMPLES_MAX}. */
+  timeline(): TimelinePoint[] {
+    return this.#samples.slice(1).map((after, index) => ({
+      atMs: after.atMs,
+      usedBytes: after.usedBytes,
+      ...ratesBetween(this.#samples[index]!, { after, key: "cluster" }),
+    }));
+  }
+}
+
+function ratesBetween(before: Sample, options: { after: Sample; key: MetricsKey }): IoRates {
+  const { after, key } = options;
+  const seconds = (after.atMs - before.atMs) / 1000;
+  if (seconds <= 0) return NO_RATES;
+  const [from, to] = [before.counters.get(key) ?? NO_IO, after.counters.get(key) ?? NO_IO];
+  const rate = (field: keyof IoCounters) => {
+    const grown = to[field] - from[field];
+    return (grown < 0 ? to[field] : grown) / seconds;
+  };
+  return {
+    readIops: rate("reads"),
+    writeIops: rate("writes"),
+    readBytesPerSecond: rate("readBytes"),
+    writtenBytesPerSecond: rate("writtenBytes"),
+  };
+}
+
+function sampleOf(context: MdmContext): Sample {
+  const sdcIds = listSdcs(context.db).map((sdc) => sdc.sdcId);
+  const totals = ioTotals(context, { sdcIds });
+  const counters = new Map<MetricsKey, IoCounters>();
+  const add = (key: MetricsKey, counts: IoCounters) => counters.set(key, sumOf(counters.get(key) ?? NO_IO, counts));
+  for (const volume of listVolumes(context.db)) {
+    const counts = totals.ofVolume(volume.volumeId);
+    add(`volume/${volume.volumeId}`, counts);
+    add(`pool/${volume.poolId}`, counts);
+  }
+  for (const { sdsId } of listSds(context.db)) {
+    const counts = totals.ofSds(sdsId);
+    add(`sds/${sdsId}`, counts);
+    add("cluster", counts);
+  }
+  for (const sdcId of sdcIds) add(`sdc/${sdcId}`, totals.ofSdc(sdcId));
+  const usedBytes = listPools(context.db).reduce((sum, pool) => sum + poolSpace(context, pool).usedBytes, 0);
+  return { atMs: context.time.nowMs(), counters, usedBytes };
+}

@@ -7,7 +7,7 @@
  */
 import { BLOCK_BYTES, CHUNK_BYTES, QUEUE_DEPTH } from "@/shared/constants.ts";
 import type { SessionToken } from "@/shared/auth.ts";
-import { type ErrorCode, StorageError } from "@/shared/errors.ts";
+import { assert, type ErrorCode, StorageError } from "@/shared/errors.ts";
 import type { Epoch, NodeId, PgId } from "@/shared/ids.ts";
 import type { Frame, FrameChannel, FrameHandler } from "@/shared/net/frame_channel.ts";
 import { pgIndexOf } from "@/shared/placement.ts";
@@ -199,6 +199,7 @@ export class Session implements FrameHandler, IoAnswerer {
   }
 
   #begin(handle: VolumeHandle): void {
+    assert(this.alive || !this.#host.context.guards.lanes, "I10: no operation of an older lane starts");
     handle.io.grant.begin();
     this.#inFlight++;
   }

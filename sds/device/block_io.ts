@@ -159,7 +159,8 @@ export class BlockIo {
       (count) => {
         chunk.unpin();
         target.fill(0, count);
-        done(this.#verify(chunk, { offsetBytes: read.offsetBytes, target }));
+        // I22: what a device gives that failed meanwhile is not served.
+        done(this.#options.health.failed ?? this.#verify(chunk, { offsetBytes: read.offsetBytes, target }));
       },
       (cause) => {
         chunk.unpin();

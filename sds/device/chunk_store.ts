@@ -5,7 +5,7 @@
  */
 import type { BlockIo } from "@/sds/device/block_io.ts";
 import type { Catalogue } from "@/sds/device/catalogue.ts";
-import { Chunk, ChunkCache, type ChunkId } from "@/sds/device/chunk.ts";
+import { Chunk, ChunkCache, type ChunkId, chunkKey } from "@/sds/device/chunk.ts";
 import type { DevicePg } from "@/sds/device/device_pg.ts";
 import type { DeviceSync } from "@/sds/device/device_sync.ts";
 import type { DeviceHealth } from "@/sds/device/health.ts";
@@ -72,6 +72,7 @@ export class ChunkStore {
     const { catalogue, health, slots, sync } = this.#options;
     health.requireIntact();
     assert(pg.hasIntent(id.region), "I7: a chunk is stored only while its region's intent is durable");
+    assert(!pg.chunks.has(chunkKey(id.nodeId, id.chunkIndex)), "I12: a chunk has one slot");
     const slot = slots.take();
     if (slot === undefined) return undefined;
     const unverified = false;

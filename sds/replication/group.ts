@@ -92,6 +92,8 @@ export class Group {
   adopt(config: PgConfig): boolean {
     if (config.epoch <= this.epoch && !this.#isFirstLook(config)) return false;
     const previous = this.config;
+    const loss = previous?.lossGeneration ?? 0;
+    assert(config.lossGeneration >= loss, `I1: loss generation ${loss} does not become ${config.lossGeneration}`);
     this.config = config;
     const own = this.ownMember;
     if (own !== undefined && !this.#hasUsableRow(config)) {
@@ -106,6 +108,28 @@ export class Group {
     else if (config.members[0] === own) this.#becomePrimary(config);
     else this.#becomeSecondary();
     return true;
+  }
+
+  /** Checks an invariant where nothing can be thrown; false if it is broken, and the group is not served from here any more. */
+  holds(condition: boolean, invariant: string): boolean {
+    if (!condition) this.device.operationFailed(this, new Error(`Invariant broken: ${invariant}`));
+    return condition;
+  }
+
+  /** True if this device may begin to serve under `config`, whose epoch has just been stored. */
+  mayBeServedUnder(config: PgConfig): boolean {
+    const { storage, device } = this;
+    const leads = this.config === config && isListed(config.members[0]!, device);
+    const complete = storage?.complete === true || !device.context.guards.completeCopies;
+    return this.holds(
+      leads,
+      "I4: who serves is members[0] of the newest configuration it knows, under its own start",
+    ) &&
+      this.holds(
+        storage?.epoch === config.epoch && complete,
+        "I1: a group is served under its stored epoch, complete",
+      ) &&
+      this.holds(device.store.failed === undefined, "I22: a failed device never serves");
   }
 
   /** Stops whatever role it has, without a new configuration: the device failed or the process stops. */

@@ -9,7 +9,7 @@
 import { type PgConfig, pgConfigIsSigned } from "@/shared/api/pg.ts";
 import { blockCrc } from "@/shared/checksum.ts";
 import { BLOCK_BYTES, BLOCKS_PER_FRAGMENT_MAX, CHUNK_BYTES } from "@/shared/constants.ts";
-import { StorageError } from "@/shared/errors.ts";
+import { assert, StorageError } from "@/shared/errors.ts";
 import type { NodeId, VtreeId } from "@/shared/ids.ts";
 import type { Frame } from "@/shared/net/frame_channel.ts";
 import type { LinkRequest } from "@/shared/wire/control.ts";
@@ -217,6 +217,7 @@ export class JoiningCopy {
     await store.mergeResync(pg!, Uint8Array.fromHex(request.resyncHex));
     if (this.#syncs) await store.sync();
     this.#requireCurrent();
+    assert(this.group.runningCount === 0, "I9: nothing is received after the sync that ends the join");
     store.storePg(pg!, { epoch: this.epoch, complete: true });
     this.group.rowChanged = true;
     await store.commitFull();

@@ -14,7 +14,7 @@ import type { PgConfig } from "@/shared/api/pg.ts";
 import type { JoinReport, JoinTask } from "@/shared/api/sds.ts";
 import { sleep } from "@/shared/clock.ts";
 import { BLOCK_BYTES, BLOCKS_PER_FRAGMENT_MAX, CHUNK_BYTES, FRAGMENT_BYTES_MAX } from "@/shared/constants.ts";
-import { StorageError } from "@/shared/errors.ts";
+import { assert, StorageError } from "@/shared/errors.ts";
 import type { DeviceId, NodeId } from "@/shared/ids.ts";
 import { FRAME_FLAGS } from "@/shared/wire/header.ts";
 import { JoinPlan, type PlannedChunk } from "@/sds/core/join_plan.ts";
@@ -322,6 +322,7 @@ export class JoinOut {
       await sleep(clock, POLL_MS, this.#abort.signal);
       this.#requireRunning();
     }
+    assert(this.takesPartInSyncs && this.role.targets.includes(target), "I8: the joiner counts for commits and syncs");
     this.link.covers(target);
     this.addMemberOutstanding = true;
     this.role.releaseWrites();

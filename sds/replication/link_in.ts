@@ -8,7 +8,7 @@
  * @module
  */
 import { pgConfigIsSigned } from "@/shared/api/pg.ts";
-import { type ErrorCode, errorTraits, StorageError } from "@/shared/errors.ts";
+import { assert, type ErrorCode, errorTraits, StorageError } from "@/shared/errors.ts";
 import { type DeviceId, type Incarnation, type PgId, sameIncarnation } from "@/shared/ids.ts";
 import type { Frame, FrameChannel, FrameHandler } from "@/shared/net/frame_channel.ts";
 import { type LinkClient, type LinkRequest, linkRequestSchema, type PgEpoch } from "@/shared/wire/control.ts";
@@ -146,6 +146,8 @@ export class LinkSession implements FrameHandler {
     }
     const code = this.#admission(group, epoch);
     if (code !== undefined) return this.answer(requestId, code);
+    const isNewest = this.#link.session === this || !this.device.context.guards.linkDrain;
+    assert(isNewest, "I10: no operation of an older link session starts");
     takeMemberOperation().begin(this, { group: group!, frame });
   }
 

@@ -19,8 +19,6 @@ import { allocates, applyRemoval } from "@/sds/replication/removal.ts";
 import { Reuse } from "@/sds/replication/reuse.ts";
 import { OperationData } from "@/sds/replication/operation_data.ts";
 
-const NO_DATA = new Uint8Array(0);
-
 /** One replicated operation. */
 export class MemberOperation implements LockHolder {
   lockKey = 0;
@@ -39,9 +37,8 @@ export class MemberOperation implements LockHolder {
   #group!: Group;
   #requestId = 0;
   #writeNumber = 0;
-  readonly #crcs = new Uint32Array(BLOCKS_PER_FRAGMENT_MAX);
+  readonly crcs = new Uint32Array(BLOCKS_PER_FRAGMENT_MAX);
   readonly #data = new OperationData();
-  readonly #write = { offsetBytes: 0, data: NO_DATA as Uint8Array, crcs: this.#crcs, crcIndex: 0 };
   #writing = false;
 
   /** Takes a frame that was admitted. Borrows it. @throws {StorageError} bad_request to end the link. */
@@ -104,7 +101,7 @@ export class MemberOperation implements LockHolder {
           "Cannot apply a replicated write: a block differs from its checksum",
         );
       }
-      this.#crcs[block] = crc;
+      this.crcs[block] = crc;
     }
   }
 
@@ -145,11 +142,7 @@ export class MemberOperation implements LockHolder {
       }
     }
     if (this.kind === FRAME_KINDS.replicate) {
-      const write = this.#write;
-      write.offsetBytes = this.offsetBytes;
-      write.data = this.#data.view();
-      store.writeBlocks(chunk, write);
-      write.data = NO_DATA;
+      store.writeBlocks(chunk, this.#data.asWrite(this));
     } else {
       applyRemoval(store, { chunk, removal: this });
     }
@@ -163,7 +156,11 @@ export class MemberOperation implements LockHolder {
   }
 
   readonly #committed = (error: ErrorCode | undefined | void): void => {
-    if (error === undefined) this.#group.appliedWrites.set(this.region, this.#writeNumber);
+    if (error === undefined) {
+      const { appliedWrites } = this.#group;
+      // Writes beside each other may end in any order: what counts is the newest.
+      appliedWrites.set(this.region, Math.max(this.#writeNumber, appliedWrites.get(this.region) ?? 0));
+    }
     this.#end(error ?? undefined);
   };
 

@@ -5,14 +5,16 @@
  * @module
  */
 import type { BufferPool, PooledBuffer } from "@/shared/buffers.ts";
+import type { BlockWrite } from "@/sds/device/block_io.ts";
 
-const NO_DATA = new Uint8Array(0);
+const NO_DATA: Uint8Array = new Uint8Array(0);
 
 /** Bytes of one operation. Reused with it. */
 export class OperationData {
   bytes: Uint8Array = NO_DATA;
   at = 0;
   #lengthBytes = 0;
+  readonly #write = { offsetBytes: 0, data: NO_DATA, crcs: new Uint32Array(0), crcIndex: 0 };
   #pooled: PooledBuffer | undefined;
 
   /** True while the bytes are at hand. */
@@ -23,6 +25,14 @@ export class OperationData {
   /** The bytes, valid as long as they are present. */
   view(): Uint8Array {
     return this.bytes.subarray(this.at, this.at + this.#lengthBytes);
+  }
+
+  /** The bytes as a write of whole blocks, good for one call: the object is the same each time. */
+  asWrite(of: { readonly offsetBytes: number; readonly crcs: Uint32Array<ArrayBuffer> }): BlockWrite {
+    this.#write.offsetBytes = of.offsetBytes;
+    this.#write.data = this.view();
+    this.#write.crcs = of.crcs;
+    return this.#write;
   }
 
   /** Borrows bytes until the caller's turn ends, {@linkcode OperationData.keep} or `forgetBorrowed`. */
@@ -49,6 +59,7 @@ export class OperationData {
 
   /** The data is stored: what was only borrowed is let go. */
   forgetBorrowed(): void {
+    this.#write.data = NO_DATA;
     if (this.#pooled === undefined) this.bytes = NO_DATA;
   }
 

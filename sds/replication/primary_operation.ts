@@ -16,14 +16,12 @@ import { assert, type ErrorCode } from "@/shared/errors.ts";
 import { blocksTouched, FRAME_FLAGS, FRAME_KINDS } from "@/shared/wire/header.ts";
 import { type Chunk, chunkKey } from "@/sds/device/chunk.ts";
 import type { Group } from "@/sds/replication/group.ts";
-import type { PrimaryRole, Target } from "@/sds/replication/primary_role.ts";
+import { isOnAll, type PrimaryRole, type Target } from "@/sds/replication/primary_role.ts";
 import { OperationData } from "@/sds/replication/operation_data.ts";
 import { type LockHolder, lockKey } from "@/sds/replication/chunk_locks.ts";
 import { OperationProgress } from "@/sds/replication/operation_progress.ts";
 import { Reuse } from "@/sds/replication/reuse.ts";
 import { allocates, applyRemoval, removesChunk } from "@/sds/replication/removal.ts";
-
-const NO_DATA = new Uint8Array(0);
 
 /** One mutation at the primary. Reused: see {@linkcode takeOperation}. */
 export class PrimaryOperation implements LockHolder {
@@ -47,10 +45,11 @@ export class PrimaryOperation implements LockHolder {
   readonly crcs = new Uint32Array(BLOCKS_PER_FRAGMENT_MAX + 1);
   /** Targets that have not answered. */
   readonly waiting: Target[] = [];
+  /** Those that have, or count no more. */
+  readonly answered: Target[] = [];
   /** Raised at each reuse, so that a late answer to the last use is told apart. */
   generation = 0;
 
-  readonly #write = { offsetBytes: 0, data: NO_DATA as Uint8Array, crcs: this.crcs, crcIndex: 0 };
   readonly #is = new OperationProgress();
 
   /** Fills the operation; `borrow` sets the data of a write. */
@@ -143,7 +142,8 @@ export class PrimaryOperation implements LockHolder {
     if (this.waiting.length > 0 && this.group.device.context.guards.commitRule) return;
     // Under a configuration that is still being stored the answer waits: see PrimaryRole.continueUnder.
     if (!this.role.stopped && !this.role.active) return;
-    this.#unlockAndFinish(undefined);
+    const onAll = this.#is.answered || !this.#is.applied || isOnAll(this);
+    if (this.group.holds(onAll, "I5: every member has applied what is answered")) this.#unlockAndFinish(undefined);
   }
 
   /** True if a frame for `target` is owed. */
@@ -171,6 +171,7 @@ export class PrimaryOperation implements LockHolder {
     if (index < 0) return false;
     this.waiting[index] = this.waiting[this.waiting.length - 1]!;
     this.waiting.pop();
+    this.answered.push(target);
     return true;
   }
 
@@ -310,11 +311,7 @@ export class PrimaryOperation implements LockHolder {
     const chunk = this.storedChunk();
     assert(chunk !== undefined, "the chunk of a locked range stays");
     if (this.kind === FRAME_KINDS.replicate) {
-      const write = this.#write;
-      write.offsetBytes = this.offsetBytes;
-      write.data = this.data.view();
-      store.writeBlocks(chunk, write);
-      write.data = NO_DATA;
+      store.writeBlocks(chunk, this.data.asWrite(this));
     } else {
       applyRemoval(store, { chunk, removal: this });
     }
@@ -373,6 +370,7 @@ export class PrimaryOperation implements LockHolder {
     this.#is.ended = true;
     this.data.release(this.group.device.context.buffers);
     this.waiting.length = 0;
+    this.answered.length = 0;
     this.role.operationEnded(this);
     this.#answer(code);
     this.owner.operationEnded();
@@ -387,7 +385,9 @@ export class PrimaryOperation implements LockHolder {
   #answer(code: ErrorCode | undefined): void {
     if (this.#is.answered) return;
     this.#is.answered = true;
-    this.owner.operationDone(this, code);
+    const lies = this.#is.applied && (code === "pool_full" || code === "stale_epoch");
+    const kept = this.group.holds(!lies, "I16: what is refused has changed nothing");
+    this.owner.operationDone(this, kept ? code : "outcome_unknown");
   }
 }
 

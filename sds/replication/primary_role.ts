@@ -92,7 +92,7 @@ export class PrimaryRole {
     } catch (error) {
       return context.log.error("Cannot serve group {pgId}: its epoch cannot be stored: {error}", { ...facts, error });
     }
-    if (this.stopped || this.config !== config) return;
+    if (this.stopped || this.config !== config || !group.mayBeServedUnder(config)) return;
     this.active = true;
     const members = config.members.map((member) => member.deviceId);
     context.log.debug("Serving group {pgId} as primary under epoch {epoch}", { ...facts, members });
@@ -249,6 +249,17 @@ export class PrimaryRole {
 export function countsAsMember(target: Target): boolean {
   if (target.join === undefined) return true;
   return target.join.addMemberOutstanding && target.group.device.context.guards.joinerCounts;
+}
+
+/** True if every target that counts has applied the write (I5): each was sent it, and has answered. */
+export function isOnAll({ role, answered, group }: PrimaryOperation): boolean {
+  if (!group.device.context.guards.commitRule) return true;
+  const { targets } = role;
+  for (let index = 0; index < targets.length; index++) {
+    const target = targets[index]!;
+    if (countsAsMember(target) && !answered.includes(target)) return false;
+  }
+  return true;
 }
 
 function newTarget(

@@ -11,7 +11,12 @@ function roleWith(epoch: number) {
   const store = { commitFull: () => new Promise<void>((resolve) => commits.push(resolve)) };
   const log = { debug() {}, error() {} };
   // Only what a role without members touches.
-  const group = { pgId: 1, device: { store, context: { log } }, idle: () => idle } as unknown as Group;
+  const group = {
+    pgId: 1,
+    device: { store, context: { log } },
+    idle: () => idle,
+    mayBeServedUnder: () => true,
+  } as unknown as Group;
   const role = new PrimaryRole(group, configOf(epoch));
   const busy = (): void => {
     idle = new Promise(() => {});

@@ -122,7 +122,10 @@ export class ReadOperation implements LockHolder {
     // The check before the answer: a lease that ended while the data was read means that another may have written since.
     const { leaseAtAnswer, readLock } = device.context.guards;
     const serves = primary !== undefined && (!leaseAtAnswer || primary.mayServe());
-    const answer = code ?? (serves ? undefined : "not_ready");
+    // One comparison per read; a role that is not that of the newest configuration must not exist.
+    const isNewest = primary === undefined ||
+      this.#group.holds(primary.config === this.#group.config, "I4: reads are answered under the newest configuration");
+    const answer = code ?? (serves && isNewest ? undefined : "not_ready");
     const buffer = this.#buffer;
     this.#buffer = undefined;
     this.#owner.readDone(this.#requestId, {

@@ -117,7 +117,13 @@ export class ReplicaDevice {
     if (!pgConfigIsSigned(config, this.context.keys.configKeyHex)) {
       return this.context.log.warn("Refusing a configuration that the MDM did not sign", { pgId: config.pgId });
     }
-    this.groupFor(config.pgId).adopt(config);
+    const group = this.groupFor(config.pgId);
+    try {
+      group.adopt(config);
+    } catch (error) {
+      // A device that failed has said so; otherwise an invariant is broken. Other groups and the talk with the MDM go on.
+      this.operationFailed(group, error);
+    }
   }
 
   /** Region of a chunk within its group. */

@@ -5,6 +5,7 @@
  * @module
  */
 import { assert, assertEquals } from "@std/assert";
+import { signPgConfig } from "@/shared/api/pg.ts";
 import { CHUNK_BYTES, TIMES } from "@/shared/constants.ts";
 import { StorageError } from "@/shared/errors.ts";
 import { asId, type Epoch } from "@/shared/ids.ts";
@@ -224,5 +225,37 @@ Deno.test("scenario: a link that is down keeps intents of its groups alone", asy
       return;
     }
     throw new Error("no device leads written groups over two links");
+  });
+});
+
+Deno.test("scenario: a group whose invariant is broken is served by the other member, the process and other groups go on", async () => {
+  await withSds({}, async (fixture) => {
+    const { sdc } = fixture;
+    await fixture.untilFull();
+    assertEquals((await sdc.write(START, filled(1, BLOCK))).code, undefined);
+    const { primary, secondary } = sdc.sdssOf(0);
+    const group = groupAt(fixture, primary);
+    const others = [...fixture.deviceOf(primary).groups.values()].filter((other) => other.primary && other !== group);
+    // As if the role had stayed behind the configuration.
+    group.config = { ...group.config! };
+    assertEquals((await sdc.read(START, BLOCK)).code, "not_ready");
+    assertEquals([group.primary, others.every(({ primary }) => primary!.mayServe())], [undefined, true]);
+    await fixture.until("the other leads", () => groupAt(fixture, secondary).primary?.mayServe() === true);
+    await sdc.refresh();
+    assertEquals((await sdc.read(START, BLOCK)).data, filled(1, BLOCK));
+  });
+});
+
+Deno.test("scenario: a loss generation that would decrease is not adopted, and the group stops", async () => {
+  await withSds({}, async (fixture) => {
+    await fixture.untilFull();
+    const { primary } = fixture.sdc.sdssOf(0);
+    const group = groupAt(fixture, primary);
+    const { config } = group;
+    group.config = { ...config!, lossGeneration: config!.lossGeneration + 1 };
+    const device = fixture.deviceOf(primary);
+    const next = { ...config!, epoch: asId<Epoch>(config!.epoch + 1) };
+    device.adopt(signPgConfig(next, device.context.keys.configKeyHex));
+    assertEquals([group.primary, group.epoch], [undefined, config!.epoch]);
   });
 });

@@ -3,21 +3,31 @@
  *
  * @module
  */
-import { Hono } from "hono";
+import { OpenAPIHono } from "@hono/zod-openapi";
 import type { SdcContext, SdcTimes } from "@/sdc/context.ts";
 import { type DeviceServer, serveDevices } from "@/sdc/device_server/server.ts";
 import { controlRoutes } from "@/sdc/http/control_routes.ts";
-import { type ManagementRouteParts, managementRoutes, metricsDocument } from "@/sdc/http/management_routes.ts";
+import { CONTROL_API, MANAGEMENT_API } from "@/sdc/http/documents.ts";
+import {
+  connectionsOf,
+  type ManagementRouteParts,
+  managementRoutes,
+  metricsDocument,
+} from "@/sdc/http/management_routes.ts";
 import { sdcMetrics } from "@/sdc/http/metrics.ts";
 import { MappedVolumes } from "@/sdc/mapped_volumes.ts";
 import { SessionAgent } from "@/sdc/mdm/session_agent.ts";
 import { type NbdServer, serveNbd } from "@/sdc/nbd/server.ts";
+import { startSampler } from "@/sdc/sampler.ts";
 import type { SdcStore } from "@/sdc/store/store.ts";
 import { SDC_IO_BODY_BYTES_MAX } from "@/shared/api/sdc_io.ts";
+import type { BackupFolder } from "@/shared/backup_folder.ts";
 import { BufferPool } from "@/shared/buffers.ts";
 import { type Clock, sleep } from "@/shared/clock.ts";
 import { installCommonRoutes } from "@/shared/http/app.ts";
+import { describePlainRoute, serveDocument } from "@/shared/http/api.ts";
 import type { HttpSend } from "@/shared/http_client.ts";
+import type { ComponentId } from "@/shared/ids.ts";
 import type { Logger } from "@/shared/log.ts";
 import { type KeyStore, NodeClient } from "@/shared/node_client.ts";
 import type { Random } from "@/shared/random.ts";
@@ -37,6 +47,9 @@ export interface SdcParts {
   readonly store: SdcStore;
   readonly keys: KeyStore;
   readonly settings: SdcAppSettings;
+  readonly backups: BackupFolder;
+  /** Who shows it may command this SDC at its management listener. */
+  readonly managementToken?: string;
   /** Listeners of the front ends; the SDC owns them. The simulator has none. */
   readonly nbdListeners?: readonly Listener[];
   readonly deviceListener?: Listener;
@@ -62,9 +75,9 @@ export interface SdcAppSettings {
 /** A running SDC. */
 export interface Sdc {
   /** `/control`, for the MDM. */
-  readonly control: Hono;
+  readonly control: OpenAPIHono;
   /** Health, status, metrics, for MGMT and people. */
-  readonly management: Hono;
+  readonly management: OpenAPIHono;
   readonly volumes: MappedVolumes;
   readonly agent: SessionAgent;
   /** Accepts no more clients, lets requests under way finish for {@linkcode FINISH_MS_MAX}, closes everything. */
@@ -83,6 +96,7 @@ export function createSdc(parts: SdcParts): Sdc {
   const report = (message: string) => log.debug("{message}", { message });
   const volumes = new MappedVolumes(context, {
     store,
+    clusterName: () => agent.status.clusterName ?? "",
     callsFor: (volumeId) => agent.callsFor(volumeId),
     exportEnded: (name) => void nbd.disconnectExport(name),
     volumeFenced: () => void agent.refresh(),
@@ -91,6 +105,12 @@ export function createSdc(parts: SdcParts): Sdc {
   const devices: DeviceServer | undefined = parts.deviceListener &&
     serveDevices({ listener: parts.deviceListener, volumes, clock, buffers, report });
   agent.start(volumes);
+  const frontEnds = () => ({
+    nbdRunning: !stopping && (parts.nbdListeners?.length ?? 0) > 0,
+    nbdConnections: nbd.connections().length,
+    deviceConnections: devices?.connectionCount() ?? 0,
+  });
+  const sampler = startSampler({ volumes, store, clock, log, connectionCount: () => connectionsOf(frontEnds()) });
   const shown: ManagementRouteParts = {
     volumes,
     store,
@@ -103,11 +123,12 @@ export function createSdc(parts: SdcParts): Sdc {
       device: settings.devicePort,
     },
     agent: () => agent.status,
-    frontEnds: () => ({
-      nbdRunning: !stopping && (parts.nbdListeners?.length ?? 0) > 0,
-      nbdConnections: nbd.connections().length,
-      deviceConnections: devices?.connectionCount() ?? 0,
-    }),
+    frontEnds,
+    backups: {
+      folder: parts.backups,
+      access: { managementToken: parts.managementToken, keyOf: ownKey(parts, client) },
+      write: (folder) => store.backup(folder),
+    },
   };
   return {
     control: controlApp(parts, { agent, volumes, client }),
@@ -116,6 +137,7 @@ export function createSdc(parts: SdcParts): Sdc {
     agent,
     async stop() {
       stopping = true;
+      sampler.cancel();
       const closed = Promise.all([nbd.close(), devices?.close()]);
       const enough = new AbortController();
       await Promise.race([closed, sleep(clock, FINISH_MS_MAX, enough.signal)]);
@@ -140,16 +162,22 @@ function nodeClientOf({ httpSend, keys, settings }: SdcParts): NodeClient {
   });
 }
 
+/** The key of this node and of no other. */
+function ownKey({ settings }: SdcParts, client: NodeClient): (componentId: ComponentId) => string | undefined {
+  return (componentId) => componentId === settings.nodeId ? client.nodeKeyHex : undefined;
+}
+
 /** Where NBD clients connect; an IPv6 address stands in brackets. */
 function nbdUri(host: string, port: number): string {
   return `nbd://${host.includes(":") ? `[${host}]` : host}:${port}`;
 }
 
 function controlApp(
-  { log, random, clock, settings }: SdcParts,
+  parts: SdcParts,
   { agent, volumes, client }: { agent: SessionAgent; volumes: MappedVolumes; client: NodeClient },
-): Hono {
-  const app = new Hono();
+): OpenAPIHono {
+  const app = new OpenAPIHono();
+  const { log, random, clock } = parts;
   const bodyBytesMax = SDC_IO_BODY_BYTES_MAX;
   installCommonRoutes(app, { log, random, notReady: () => notReady(agent), bodyBytesMax });
   app.route(
@@ -157,15 +185,16 @@ function controlApp(
     controlRoutes({
       volumes,
       clock,
-      keyOf: (componentId) => componentId === settings.nodeId ? client.nodeKeyHex : undefined,
+      keyOf: ownKey(parts, client),
       refresh: () => agent.refresh(),
     }),
   );
+  serveDocument(app, CONTROL_API);
   return app;
 }
 
-function managementApp({ log, random }: SdcParts, shown: ManagementRouteParts): Hono {
-  const app = new Hono();
+function managementApp({ log, random }: SdcParts, shown: ManagementRouteParts): OpenAPIHono {
+  const app = new OpenAPIHono();
   installCommonRoutes(app, {
     log,
     random,
@@ -174,6 +203,14 @@ function managementApp({ log, random }: SdcParts, shown: ManagementRouteParts): 
     metricsOtherwise: (c) => c.json(metricsDocument(shown)),
   });
   app.route("/", managementRoutes(shown));
+  describePlainRoute(app, {
+    method: "get",
+    path: "/metrics",
+    tag: "Management",
+    summary: "Totals, for Prometheus when Accept names text/plain, else as JSON",
+    contentType: "text/plain",
+  });
+  serveDocument(app, MANAGEMENT_API);
   return app;
 }
 

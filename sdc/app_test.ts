@@ -137,8 +137,6 @@ Deno.test("createSdc() takes control calls only with the node's signature", asyn
   const { mappings } = await (await fixture.control("/control/mappings")).json();
   assertEquals(mappings.length, 1);
   assertEquals([mappings[0].volume_id, mappings[0].state, mappings[0].io_count], [7, "serving", 0]);
-  const update = await fixture.control("/control/plan_update", { volume_id: 7, chunk_id: 1 });
-  assertEquals((await update.json()).status, "updated");
 });
 
 Deno.test("createSdc() shows health, status, mappings, metrics and errors", async () => {

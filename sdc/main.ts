@@ -5,7 +5,9 @@
  */
 import { createSdc } from "@/sdc/app.ts";
 import { SdcStore } from "@/sdc/store/store.ts";
+import { BackupFolder } from "@/shared/backup_folder.ts";
 import { systemClock } from "@/shared/clock.ts";
+import { keptToken, MANAGEMENT_TOKEN_FILE } from "@/shared/http/manager_auth.ts";
 import { type HttpServer, listenOrExplain, serveHttp } from "@/shared/http/serve.ts";
 import { fetchSend } from "@/shared/http_client.ts";
 import type { Logger } from "@/shared/log.ts";
@@ -40,6 +42,8 @@ async function start(settings: SdcSettings, log: Logger): Promise<RunningRole> {
     httpSend: fetchSend,
     log,
     store,
+    backups: new BackupFolder(`${dataDir}/backups`, systemClock),
+    managementToken: keptToken(`${dataDir}/${MANAGEMENT_TOKEN_FILE}`, () => randomUuid(systemRandom)),
     keys: keyFile(`${dataDir}/node_key`),
     nbdListeners: [nbdListener, listenOnSocket(nbdSocket)],
     deviceListener,

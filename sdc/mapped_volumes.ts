@@ -9,6 +9,7 @@
  */
 import type { BlockDevice } from "@/sdc/block_device.ts";
 import type { SdcContext } from "@/sdc/context.ts";
+import { devicePathOf } from "@/sdc/core/device_path.ts";
 import { MappingGuard } from "@/sdc/layers/mapping_guard.ts";
 import { RemoteVolume } from "@/sdc/remote/remote_volume.ts";
 import { type SdcIdentity, SdsPeers } from "@/sdc/remote/sds_peer.ts";
@@ -27,6 +28,8 @@ export interface MappedVolumesOptions {
   readonly store: SdcStore;
   /** The calls at the MDM for one volume; they fail until the SDC has a session. */
   readonly callsFor: (volumeId: VolumeId) => VolumeCalls;
+  /** Name of the cluster; known before the first mapping comes. */
+  readonly clusterName: () => string;
   /** An export is gone: its clients are to be disconnected. */
   readonly exportEnded: (name: string) => void;
   /** The cluster fenced a volume: the MDM knows why. */
@@ -42,6 +45,8 @@ export interface MappedVolume {
   readonly mappedAtMs: number;
   /** When this object was made, by the monotonic clock. */
   readonly madeAtMs: number;
+  /** Name of the volume as a disk. */
+  readonly devicePath: string;
 }
 
 /** A volume that was fenced is made again at most this often, in ms, as long as the MDM still lists it. */
@@ -51,7 +56,8 @@ export const REMAKE_MS_MIN = 1_000;
 export class MappedVolumes {
   readonly #context: SdcContext;
   readonly #options: MappedVolumesOptions;
-  readonly #failures: FailureLog;
+  /** What failed and has not been written or told yet. */
+  readonly failures: FailureLog;
   readonly #volumes = new Map<VolumeId, MappedVolume>();
   /** Totals of volumes that are not mapped any more. */
   readonly #past: VolumeTotals = emptyTotals();
@@ -61,8 +67,10 @@ export class MappedVolumes {
   constructor(context: SdcContext, options: MappedVolumesOptions) {
     this.#context = context;
     this.#options = options;
-    this.#failures = new FailureLog(options.store, context.clock);
-    for (const { mappedAtMs, ...mapping } of options.store.loadMappings()) this.#add(mapping, mappedAtMs);
+    this.failures = new FailureLog(options.store, context.clock);
+    for (const { mappedAtMs, devicePath, ...mapping } of options.store.loadMappings()) {
+      this.#add(mapping, { mappedAtMs, devicePath });
+    }
   }
 
   /** Names of all exports, in order. */
@@ -131,7 +139,7 @@ export class MappedVolumes {
     for (const mapping of mappings) changed = this.#follow(mapping) || changed;
     if (changed) {
       this.#options.store.saveMappings(
-        this.all().map(({ guard, mappedAtMs }) => ({ ...guard.mapping, mappedAtMs })),
+        this.all().map(({ guard, mappedAtMs, devicePath }) => ({ ...guard.mapping, mappedAtMs, devicePath })),
       );
     }
   }
@@ -148,14 +156,15 @@ export class MappedVolumes {
     for (const { remote } of this.#volumes.values()) remote.stop("shutting_down");
     if (this.#session !== undefined) this.#track(this.#session.peers.close());
     await Promise.all(this.#closing);
-    this.#failures.flush();
+    this.failures.flush();
   }
 
   /** True if the list of mappings is another than before. */
   #follow(mapping: SdcMapping): boolean {
     const known = this.#volumes.get(mapping.volumeId);
     if (known === undefined) {
-      this.#add(mapping, this.#context.clock.wallMs());
+      const devicePath = devicePathOf(this.#options.clusterName(), mapping.volumeId);
+      this.#add(mapping, { mappedAtMs: this.#context.clock.wallMs(), devicePath });
       return true;
     }
     const before = known.guard.mapping;
@@ -164,7 +173,7 @@ export class MappedVolumes {
     if (known.remote.stopped !== undefined && madeLately && !isNew) return false;
     if (known.remote.stopped !== undefined || before.volumeName !== mapping.volumeName) {
       this.#end(mapping.volumeId);
-      this.#add(mapping, known.mappedAtMs);
+      this.#add(mapping, known);
       return true;
     }
     const changed = isNew || before.sizeBytes !== mapping.sizeBytes || before.accessMode !== mapping.accessMode;
@@ -176,8 +185,9 @@ export class MappedVolumes {
     return changed;
   }
 
-  #add(mapping: SdcMapping, mappedAtMs: number): void {
+  #add(mapping: SdcMapping, registered: { readonly mappedAtMs: number; readonly devicePath: string }): void {
     const { volumeId, volumeName } = mapping;
+    const { mappedAtMs, devicePath } = registered;
     const link = new VolumeLink(this.#context, {
       calls: this.#options.callsFor(volumeId),
       session: () => {
@@ -187,7 +197,8 @@ export class MappedVolumes {
     });
     const remote = new RemoteVolume(this.#context, { name: volumeName, link, events: this.#eventsOf(mapping) });
     const guard = new MappingGuard(mapping, remote);
-    this.#volumes.set(volumeId, { guard, remote, link, mappedAtMs, madeAtMs: this.#context.clock.monotonicMs() });
+    const madeAtMs = this.#context.clock.monotonicMs();
+    this.#volumes.set(volumeId, { guard, remote, link, mappedAtMs, madeAtMs, devicePath });
     this.#context.log.info("Volume {name} is mapped ({mode}, {sizeBytes} bytes)", {
       name: volumeName,
       mode: mapping.accessMode,
@@ -217,7 +228,7 @@ export class MappedVolumes {
         store.saveFlushGenerations(volumeId, changed.map(({ pgId, lossGeneration }) => [pgId, lossGeneration]));
       },
       ioFailed: (failure) => {
-        const isSaid = this.#failures.add({ ...failure, volumeId, atMs: this.#context.clock.wallMs() });
+        const isSaid = this.failures.add({ ...failure, volumeId, atMs: this.#context.clock.wallMs() });
         if (isSaid) this.#context.log.error("{message}", { message: failure.message, code: failure.code });
       },
       fenced: () => this.#options.volumeFenced(),

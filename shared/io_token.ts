@@ -25,7 +25,17 @@ import type { TokenKey } from "@/shared/api/sds.ts";
 import { equalText } from "@/shared/auth.ts";
 import { CHUNK_BYTES, CHUNKS_PER_VOLUME_MAX } from "@/shared/constants.ts";
 import { assert, type ErrorCode } from "@/shared/errors.ts";
-import type { DeviceId, Epoch, NodeId, PgId, SdcId, SdsId, VolumeId, VtreeId } from "@/shared/ids.ts";
+import {
+  asId,
+  type DeviceId,
+  type Epoch,
+  type NodeId,
+  type PgId,
+  type SdcId,
+  type SdsId,
+  type VolumeId,
+  type VtreeId,
+} from "@/shared/ids.ts";
 
 /** Largest range of one plan or token, in bytes. */
 export const IO_PLAN_BYTES_MAX = 16 * 1024 * 1024;
@@ -80,6 +90,12 @@ export type IoOperation = SingleUseToken["operation"];
 /** Number of a chunk in the cluster: the layer and the chunk's index in it. */
 export function chunkIdOf(nodeId: NodeId, chunkIndex: number): number {
   return nodeId * CHUNKS_PER_VOLUME_MAX + chunkIndex;
+}
+
+/** Layer and index of a chunk that {@linkcode chunkIdOf} gave a number. */
+export function chunkPlaceOf(chunkId: number): { readonly nodeId: NodeId; readonly chunkIndex: number } {
+  const chunkIndex = chunkId % CHUNKS_PER_VOLUME_MAX;
+  return { nodeId: asId((chunkId - chunkIndex) / CHUNKS_PER_VOLUME_MAX), chunkIndex };
 }
 
 /**

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { MdmContext } from "@/mdm/context.ts";
+import { type MdmContext, recordEvent } from "@/mdm/context.ts";
 import { mappingVersion, sdcMappings } from "@/mdm/operations/mappings.ts";
 import { raiseCounter } from "@/mdm/store/cluster_config.ts";
 import { mappingOf, type MappingRow, mappingsOfSdc, raiseGenerationsOfSdc } from "@/mdm/store/mappings.ts";
@@ -73,6 +73,15 @@ export function heartbeatSdc(
   const life = context.live.sdc(sdc.sdcId);
   life.errors.clear();
   for (const counts of call.io) life.errors.set(counts.volumeId, counts.errors);
+  for (const failure of call.ioFailures ?? []) {
+    const name = volumeById(context.db, failure.volumeId)?.name ?? `volume ${failure.volumeId}`;
+    recordEvent(context, {
+      type: "io_error",
+      severity: "error",
+      subject: name,
+      message: `${failure.count} requests of ${sdc.name} to ${name} failed; the last: ${failure.message}`,
+    });
+  }
   return {
     registered: sdc.sdcSession !== null && call.sdcSession === sdc.sdcSession,
     mappingVersion: mappingVersion(context),

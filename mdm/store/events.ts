@@ -25,6 +25,7 @@ export type EventType =
   | "rebuild_complete"
   | "rebuild_failed"
   | "device_failed"
+  | "io_error"
   | "epoch_ahead"
   | "host_confirmation_needed"
   | "unflushed_writes_lost"

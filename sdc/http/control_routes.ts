@@ -1,25 +1,29 @@
 /**
  * `/control`: what the MDM tells this SDC. Signed with this node's key. A notice is a hint: the SDC asks the MDM for the list
- * of mappings and follows that.
+ * of mappings, or for a map, and follows that. So nothing is served that the MDM does not say when it is asked.
  *
  * @module
  */
-import { Hono } from "hono";
+import { OpenAPIHono } from "@hono/zod-openapi";
 import { z } from "zod";
-import { ioRoutes } from "@/sdc/http/io_routes.ts";
+import { addIoRoutes } from "@/sdc/http/io_routes.ts";
+import { mappingRows, mappingShape } from "@/sdc/http/mapping_rows.ts";
 import type { MappedVolumes } from "@/sdc/mapped_volumes.ts";
 import { type Clock, sleep } from "@/shared/clock.ts";
 import { accessModeSchema } from "@/shared/api/sdc.ts";
 import { idSchema } from "@/shared/api/pg.ts";
-import { parseBody } from "@/shared/http/body.ts";
+import { CHUNK_BYTES } from "@/shared/constants.ts";
+import { StorageError } from "@/shared/errors.ts";
+import { addRoute } from "@/shared/http/api.ts";
 import { requireNode } from "@/shared/http/node_auth.ts";
 import type { ComponentId, VolumeId } from "@/shared/ids.ts";
+import { chunkPlaceOf } from "@/shared/io_token.ts";
 
 /** A notice is answered within this time, in ms, also while the MDM is slow to answer what the SDC asks. */
 export const NOTICE_WAIT_MS = 1_000;
 
-/** Time between two looks for the new size of a volume, in ms. */
-const SIZE_POLL_MS = 5;
+/** Time between two looks for what a notice announced, in ms. */
+const POLL_MS = 5;
 
 const mappedSchema = z.object({
   volume_id: idSchema<VolumeId>(),
@@ -28,7 +32,17 @@ const mappedSchema = z.object({
   access_mode: accessModeSchema,
 });
 const unmappedSchema = z.object({ volume_id: idSchema<VolumeId>() });
-const planUpdateSchema = z.object({ volume_id: idSchema<VolumeId>() });
+const planUpdateSchema = z.object({
+  volume_id: idSchema<VolumeId>(),
+  chunk_id: z.number().int().nonnegative(),
+  sds_address: z.string().min(1),
+  sds_data_port: z.number().int().min(1).max(65_535),
+  generation: z.number().int().positive(),
+});
+type PlanUpdate = z.output<typeof planUpdateSchema>;
+
+const volumeId = z.int();
+const tag = "Control";
 
 /** What the routes act on. */
 export interface ControlRouteParts {
@@ -41,60 +55,112 @@ export interface ControlRouteParts {
 }
 
 /** See the module comment. */
-export function controlRoutes(parts: ControlRouteParts): Hono {
+export function controlRoutes(parts: ControlRouteParts): OpenAPIHono {
   const { volumes, keyOf } = parts;
-  const routes = new Hono();
+  const routes = new OpenAPIHono();
   routes.use(requireNode(keyOf));
-  routes.post("/volume_mapped", async (c) => {
-    const { volume_id } = await parseBody(c, mappedSchema);
-    const wasMapped = volumes.openById(volume_id) !== undefined;
-    await withinNotice(parts.clock, async (given) => {
-      await parts.refresh();
-      await sizeFollowed(parts, { volumeId: volume_id, given });
-    });
-    return c.json({ status: wasMapped ? "updated" : "mapped", volume_id });
+  addRoute(routes, {
+    method: "post",
+    path: "/volume_mapped",
+    tag,
+    summary: "A volume was mapped to this SDC, or has another size or mode",
+    body: mappedSchema,
+    answer: z.object({ status: z.enum(["mapped", "updated"]), volume_id: volumeId }),
+    refusals: [503],
+    handle: ({ body: { volume_id } }) => followMapping(parts, volume_id),
   });
-  routes.post("/volume_unmapped", async (c) => {
-    const { volume_id } = await parseBody(c, unmappedSchema);
-    const wasMapped = volumes.unmapped(volume_id);
-    await refreshed(parts);
-    return c.json({ status: wasMapped ? "unmapped" : "not_found", volume_id });
+  addRoute(routes, {
+    method: "post",
+    path: "/volume_unmapped",
+    tag,
+    summary: "A volume is not mapped any more: what was cached of it is dropped",
+    body: unmappedSchema,
+    answer: z.object({ status: z.enum(["unmapped", "not_found"]), volume_id: volumeId }),
+    handle: async ({ body: { volume_id } }) => {
+      const wasMapped = volumes.unmapped(volume_id);
+      await refreshed(parts);
+      const status: "unmapped" | "not_found" = wasMapped ? "unmapped" : "not_found";
+      return { status, volume_id };
+    },
   });
-  routes.post("/plan_update", async (c) => {
-    const { volume_id } = await parseBody(c, planUpdateSchema);
-    const volume = volumes.all().find(({ guard }) => guard.mapping.volumeId === volume_id);
-    volume?.link.wantMap();
-    return c.json({ status: volume === undefined ? "not_found" : "updated", volume_id });
+  addRoute(routes, {
+    method: "post",
+    path: "/plan_update",
+    tag,
+    summary: "A chunk is served elsewhere or under another epoch: the map is asked for",
+    body: planUpdateSchema,
+    answer: z.object({
+      status: z.enum(["cached", "updated"]),
+      volume_id: volumeId,
+      chunk_id: z.int(),
+      generation: z.int(),
+    }),
+    refusals: [404, 503],
+    handle: ({ body }) => followPlan(parts, body),
   });
-  routes.post("/notice", async (c) => {
-    await refreshed(parts);
-    return c.json({ status: "ok" });
+  addRoute(routes, {
+    method: "post",
+    path: "/notice",
+    tag,
+    summary: "Something changed at the MDM: it is asked now",
+    answer: z.object({ status: z.literal("ok") }),
+    handle: async () => {
+      await refreshed(parts);
+      return { status: "ok" as const };
+    },
   });
-  routes.route("/io", ioRoutes({ ...parts, refresh: () => refreshed(parts) }));
-  routes.get("/mappings", (c) => c.json({ mappings: mappingRows(volumes, parts.clock) }));
+  addIoRoutes(routes, { ...parts, refresh: () => refreshed(parts) });
+  addRoute(routes, {
+    method: "get",
+    path: "/mappings",
+    tag,
+    summary: "Lists the mapped volumes",
+    answer: z.object({ mappings: z.array(mappingShape) }),
+    handle: () => ({ mappings: mappingRows(volumes, parts.clock) }),
+  });
   return routes;
 }
 
-/** The mappings as both APIs show them. */
-export function mappingRows(volumes: MappedVolumes, clock: Clock) {
-  const wallMs = clock.wallMs() - clock.monotonicMs();
-  return volumes.all().map(({ guard, remote, mappedAtMs }) => {
-    const { mapping } = guard;
-    const { totals } = remote;
-    return {
-      volume_id: mapping.volumeId,
-      volume_name: mapping.volumeName,
-      size_bytes: guard.sizeBytes,
-      access_mode: mapping.accessMode,
-      state: remote.stopped ?? "serving",
-      mapped_at: new Date(mappedAtMs).toISOString(),
-      last_io_at: totals.lastIoAtMs < 0 ? null : new Date(wallMs + totals.lastIoAtMs).toISOString(),
-      io_count: totals.reads + totals.writes,
-      pending_ios: remote.pendingCount,
-      retries: remote.retryCount,
-      errors: totals.errors,
-    };
+async function followMapping(parts: ControlRouteParts, volumeId: VolumeId) {
+  const { volumes, clock } = parts;
+  const status: "mapped" | "updated" = volumes.byId(volumeId) === undefined ? "mapped" : "updated";
+  await withinNotice(clock, async (given) => {
+    await parts.refresh();
+    // Who connects next sees the new size, which comes with the next token.
+    await until(clock, given, () => {
+      const guard = volumes.byId(volumeId)?.guard;
+      return guard === undefined || guard.sizeBytes >= guard.mapping.sizeBytes;
+    });
   });
+  if (volumes.byId(volumeId) === undefined) {
+    throw new StorageError("unavailable", `Cannot map volume ${volumeId}: the MDM does not list it, or did not answer`);
+  }
+  return { status, volume_id: volumeId };
+}
+
+/** `cached`: the SDC knew of that generation. `updated`: it does now. */
+async function followPlan(parts: ControlRouteParts, update: PlanUpdate) {
+  const { volume_id, chunk_id, generation } = update;
+  const attempt = `Cannot follow the plan of chunk ${chunk_id} of volume ${volume_id}`;
+  const volume = parts.volumes.byId(volume_id);
+  if (volume === undefined) throw new StorageError("not_found", `${attempt}: the volume is not mapped to this SDC`);
+  const { guard, link } = volume;
+  const { nodeId, chunkIndex } = chunkPlaceOf(chunk_id);
+  const epochOf = () => link.epochOfChunk(chunkIndex) ?? 0;
+  const wasCached = epochOf() >= generation;
+  if (!wasCached) {
+    link.wantMap();
+    await withinNotice(parts.clock, (given) => until(parts.clock, given, () => epochOf() >= generation));
+  }
+  const ownNodeId = link.routes.table?.nodeId;
+  if (chunkIndex * CHUNK_BYTES >= guard.sizeBytes || (ownNodeId !== undefined && ownNodeId !== nodeId)) {
+    throw new StorageError("not_found", `${attempt}: the volume has no such chunk`);
+  }
+  if (epochOf() < generation) {
+    throw new StorageError("unavailable", `${attempt}: the MDM's map is at generation ${epochOf()}, not ${generation}`);
+  }
+  const status: "cached" | "updated" = wasCached ? "cached" : "updated";
+  return { status, volume_id, chunk_id, generation: epochOf() };
 }
 
 function refreshed({ refresh, clock }: ControlRouteParts): Promise<void> {
@@ -108,14 +174,7 @@ async function withinNotice(clock: Clock, work: (given: AbortSignal) => Promise<
   done.abort();
 }
 
-/** Waits until a volume that grew is served in its new size, which comes with its next token: who connects next sees it. */
-async function sizeFollowed(
-  { volumes, clock }: ControlRouteParts,
-  { volumeId, given }: { volumeId: VolumeId; given: AbortSignal },
-): Promise<void> {
-  while (!given.aborted) {
-    const guard = volumes.all().find(({ guard }) => guard.mapping.volumeId === volumeId)?.guard;
-    if (guard === undefined || guard.sizeBytes >= guard.mapping.sizeBytes) return;
-    await sleep(clock, SIZE_POLL_MS, given);
-  }
+/** Resolves when `isSo`, or the time given is over. */
+async function until(clock: Clock, given: AbortSignal, isSo: () => boolean): Promise<void> {
+  while (!given.aborted && !isSo()) await sleep(clock, POLL_MS, given);
 }

@@ -4,20 +4,19 @@
  *
  * @module
  */
-import { Hono } from "hono";
-import type { BlockDevice } from "@/sdc/block_device.ts";
+import type { OpenAPIHono } from "@hono/zod-openapi";
 import type { MappedVolume, MappedVolumes } from "@/sdc/mapped_volumes.ts";
 import { performIo } from "@/sdc/volume_io.ts";
 import {
   SDC_IO_MS_MAX,
-  type SdcIoReadAnswer,
+  sdcIoReadAnswerSchema,
   sdcIoReadCallSchema,
-  type SdcIoWriteAnswer,
+  sdcIoWriteAnswerSchema,
   sdcIoWriteCallSchema,
 } from "@/shared/api/sdc_io.ts";
 import { type Clock, sleep } from "@/shared/clock.ts";
 import { StorageError } from "@/shared/errors.ts";
-import { parseBody } from "@/shared/http/body.ts";
+import { addRoute } from "@/shared/http/api.ts";
 import type { VolumeId } from "@/shared/ids.ts";
 
 /** How long the answer to a write waits for a map that says how many copies its groups have, in ms. */
@@ -33,34 +32,41 @@ export interface IoRouteParts {
   readonly refresh: () => Promise<void>;
 }
 
-/** See the module comment. */
-export function ioRoutes(parts: IoRouteParts): Hono {
-  const routes = new Hono();
-  routes.post("/write", async (c) => {
-    const call = await parseBody(c, sdcIoWriteCallSchema);
-    const volume = await mappedVolume(parts, call.volume_id);
-    const data = Uint8Array.fromBase64(call.data_b64);
-    const range = { offsetBytes: call.offset_bytes, lengthBytes: data.length };
-    await inTime(parts.clock, performIo(volume.guard, { operation: "write", ...range, data }));
-    const answer: SdcIoWriteAnswer = {
-      bytes_written: range.lengthBytes,
-      replicas_written: await copyCountOf(volume, { clock: parts.clock, ...range }),
-    };
-    return c.json(answer);
+/** Adds the routes of the module comment to those of `/control`. */
+export function addIoRoutes(routes: OpenAPIHono, parts: IoRouteParts): void {
+  addRoute(routes, {
+    method: "post",
+    path: "/io/write",
+    tag: "IO",
+    summary: "Writes to a mapped volume",
+    body: sdcIoWriteCallSchema,
+    answer: sdcIoWriteAnswerSchema,
+    refusals: [400, 403],
+    handle: async ({ body }) => {
+      const volume = await mappedVolume(parts, body.volume_id);
+      const data = Uint8Array.fromBase64(body.data_b64);
+      const range = { offsetBytes: body.offset_bytes, lengthBytes: data.length };
+      await inTime(parts.clock, performIo(volume.guard, { operation: "write", ...range, data }));
+      const copyCount = await copyCountOf(volume, { clock: parts.clock, ...range });
+      return { bytes_written: range.lengthBytes, replicas_written: copyCount };
+    },
   });
-  routes.post("/read", async (c) => {
-    const call = await parseBody(c, sdcIoReadCallSchema);
-    const device: BlockDevice = (await mappedVolume(parts, call.volume_id)).guard;
-    const lengthBytes = call.length_bytes;
-    const data = new Uint8Array(lengthBytes);
-    await inTime(
-      parts.clock,
-      performIo(device, { operation: "read", offsetBytes: call.offset_bytes, lengthBytes, data }),
-    );
-    const answer: SdcIoReadAnswer = { data_b64: data.toBase64(), bytes_read: lengthBytes };
-    return c.json(answer);
+  addRoute(routes, {
+    method: "post",
+    path: "/io/read",
+    tag: "IO",
+    summary: "Reads from a mapped volume",
+    body: sdcIoReadCallSchema,
+    answer: sdcIoReadAnswerSchema,
+    refusals: [400, 403],
+    handle: async ({ body }) => {
+      const { guard } = await mappedVolume(parts, body.volume_id);
+      const data = new Uint8Array(body.length_bytes);
+      const range = { offsetBytes: body.offset_bytes, lengthBytes: body.length_bytes };
+      await inTime(parts.clock, performIo(guard, { operation: "read", ...range, data }));
+      return { data_b64: data.toBase64(), bytes_read: body.length_bytes };
+    },
   });
-  return routes;
 }
 
 /** What `io` gives. @throws {StorageError} `give_up` when it takes longer than the MDM waits; a write may still happen then. */

@@ -186,6 +186,8 @@ export class SessionAgent {
 
   /** Beats; false when another registration is due. */
   async #beat(): Promise<boolean> {
+    const { failures } = this.#volumes!;
+    const ioFailures = failures.untold();
     const call: SdcHeartbeatCall = {
       sdcSession: this.#identity?.sdcSession ?? null,
       mappingVersion: this.#mappingVersion,
@@ -197,11 +199,13 @@ export class SessionAgent {
         writtenBytes: totals.writtenBytes,
         errors: totals.errors,
       })),
+      ...(ioFailures.length > 0 && { ioFailures }),
     };
     const answer = parsed(
       sdcHeartbeatAnswerSchema,
       await this.#options.client.call("POST", "/internal/v1/sdc/heartbeat", call),
     );
+    failures.told(ioFailures);
     if (this.#stopping.signal.aborted) return true;
     if (answer.registered) this.#follow(answer);
     return answer.registered;

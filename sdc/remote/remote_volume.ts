@@ -105,6 +105,18 @@ export class RemoteVolume implements BlockDevice {
     return this.#active.length;
   }
 
+  /** The requests that are not completed, for people; flushes are not among them. */
+  pending() {
+    const nowMs = this.#context.clock.monotonicMs();
+    return this.#active.map((request) => ({
+      operation: request.operation,
+      offset_bytes: request.startBytes,
+      length_bytes: request.endBytes - request.startBytes,
+      age_ms: Math.round(nowMs - request.startedAtMs),
+      pieces_left: request.piecesLeft,
+    }));
+  }
+
   /** Attempts that had to be repeated, since the start. */
   get retryCount(): number {
     return this.#dispatcher.retryCount;

@@ -98,6 +98,12 @@ export class VolumeLink implements VolumeAtSdsOwner, VolumeRoutesOwner {
     return this.routes.table?.copyCountOf(first!, last!);
   }
 
+  /** Epoch under which a chunk is asked for now; undefined before the first map. */
+  epochOfChunk(chunkIndex: number): number | undefined {
+    const { table } = this.routes;
+    return table?.epochs[table.pgIndexOfChunk(chunkIndex)];
+  }
+
   targets(): readonly VolumeAtSds[] {
     return [...this.#targets.values()];
   }

@@ -29,6 +29,16 @@ export const CHUNKS_MIGRATIONS: readonly Migration[] = [{
       message TEXT NOT NULL
     ) STRICT;
   `,
+}, {
+  version: 2,
+  name: "device registry",
+  sql: `
+    CREATE TABLE device_registry (
+      volume_id INTEGER PRIMARY KEY,
+      device_path TEXT NOT NULL UNIQUE,
+      registered_at_ms INTEGER NOT NULL
+    ) STRICT;
+  `,
 }];
 
 /** `sdc_local.db`: what the SDC alone knows. */
@@ -42,5 +52,20 @@ export const LOCAL_MIGRATIONS: readonly Migration[] = [{
       loss_generation INTEGER NOT NULL,
       PRIMARY KEY (volume_id, pg_id)
     ) STRICT, WITHOUT ROWID;
+  `,
+}, {
+  version: 2,
+  name: "performance metrics",
+  sql: `
+    CREATE TABLE performance_metrics (
+      at_ms INTEGER PRIMARY KEY,
+      total_reads INTEGER NOT NULL,
+      total_writes INTEGER NOT NULL,
+      total_bytes_read INTEGER NOT NULL,
+      total_bytes_written INTEGER NOT NULL,
+      total_errors INTEGER NOT NULL,
+      pending_ios INTEGER NOT NULL,
+      active_connections INTEGER NOT NULL
+    ) STRICT;
   `,
 }];

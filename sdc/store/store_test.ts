@@ -14,6 +14,7 @@ Deno.test("SdcStore keeps mappings and flush generations over a restart", () => 
     accessMode: "readOnly" as const,
     mappingGeneration: 3,
     mappedAtMs: 1_700_000_000_000,
+    devicePath: "naa.6abc",
   };
   try {
     {

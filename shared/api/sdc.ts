@@ -42,6 +42,20 @@ export const sdcRegisterAnswerSchema = z.object({
 });
 export type SdcRegisterAnswer = z.output<typeof sdcRegisterAnswerSchema>;
 
+/** Volumes whose failures one heartbeat tells. */
+export const IO_FAILURES_PER_BEAT_MAX = 100;
+/** Requests of one volume that failed since the last report, and the last of them. */
+export const ioFailureReportSchema = z.object({
+  volumeId: idSchema<VolumeId>(),
+  count: z.number().int().positive(),
+  operation: z.string(),
+  offsetBytes: count,
+  lengthBytes: count,
+  code: z.string(),
+  message: z.string(),
+});
+export type IoFailureReport = z.output<typeof ioFailureReportSchema>;
+
 export const sdcHeartbeatCallSchema = z.object({
   sdcSession: idSchema<SdcSession>().nullable(),
   mappingVersion: count,
@@ -54,6 +68,8 @@ export const sdcHeartbeatCallSchema = z.object({
     writtenBytes: count,
     errors: count,
   })),
+  /** Told again until a beat that carried them was answered; left out when there are none. */
+  ioFailures: z.array(ioFailureReportSchema).max(IO_FAILURES_PER_BEAT_MAX).optional(),
 });
 export type SdcHeartbeatCall = z.output<typeof sdcHeartbeatCallSchema>;
 

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { BackupFolder } from "@/shared/backup_folder.ts";
 import { createSdc, type Sdc } from "@/sdc/app.ts";
 import type { BlockDevice } from "@/sdc/block_device.ts";
 import { SdcStore } from "@/sdc/store/store.ts";
@@ -56,6 +57,7 @@ export class SdcHost {
       log: logger("sim", this.name),
       store: this.#store,
       keys: this.#keys,
+      backups: new BackupFolder("never-made", clock),
       settings: {
         nodeId: this.name,
         mdmUrl,

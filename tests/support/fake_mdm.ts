@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { SdcMapping } from "@/shared/api/sdc.ts";
+import { type IoFailureReport, sdcHeartbeatCallSchema, type SdcMapping } from "@/shared/api/sdc.ts";
 import { StorageError } from "@/shared/errors.ts";
 import { signRequest, verifyRequest } from "@/shared/http/node_auth.ts";
 import type { HttpAnswer, HttpRequest, HttpSend } from "@/shared/http_client.ts";
@@ -27,6 +27,8 @@ export class FakeMdm {
   metadata: unknown;
   registerCount = 0;
   heartbeatCount = 0;
+  /** What heartbeats told. */
+  readonly ioFailures: IoFailureReport[] = [];
 
   constructor(cluster: FakeCluster) {
     this.cluster = cluster;
@@ -66,6 +68,7 @@ export class FakeMdm {
         return this.#register();
       case "/internal/v1/sdc/heartbeat":
         this.heartbeatCount++;
+        this.ioFailures.push(...sdcHeartbeatCallSchema.parse(call).ioFailures ?? []);
         return {
           registered: this.sdcId === undefined ? call.sdcSession === null : call.sdcSession === this.sdcSession,
           mappingVersion: 1,

@@ -6,6 +6,7 @@
 import type { BlockRequest } from "@/sdc/block_device.ts";
 import { createSdc, type Sdc } from "@/sdc/app.ts";
 import { SdcStore } from "@/sdc/store/store.ts";
+import { BackupFolder } from "@/shared/backup_folder.ts";
 import { TIMES } from "@/shared/constants.ts";
 import { logger } from "@/shared/log.ts";
 import { FakeClock } from "@/tests/support/fake_clock.ts";
@@ -14,6 +15,9 @@ import { FAKE_JOIN_TOKEN, FakeMdm } from "@/tests/support/fake_mdm.ts";
 import { FakeSds } from "@/tests/support/fake_sds.ts";
 import { MemoryTransport } from "@/tests/support/memory_transport.ts";
 import { plainRandom } from "@/tests/support/sdc_fixture.ts";
+
+/** What a manager of the fixture's SDC shows. */
+export const MANAGEMENT_TOKEN = "token-of-the-manager";
 
 /** `start` again is a restart with the same directory. */
 export class SdcAppFixture implements AsyncDisposable {
@@ -26,6 +30,8 @@ export class SdcAppFixture implements AsyncDisposable {
   readonly sdss = [1, 2].map((sdsId) =>
     new FakeSds({ cluster: this.cluster, sdsId, transport: this.transport, clock: this.clock, random: this.random })
   );
+  /** Set before `start` by whoever makes a backup, who removes it. */
+  backupPath = "never-made";
   nodeKeyHex: string | undefined;
   sdc: Sdc | undefined;
 
@@ -37,6 +43,8 @@ export class SdcAppFixture implements AsyncDisposable {
       httpSend: this.mdm.send,
       log: logger("sdc"),
       store: this.store,
+      backups: new BackupFolder(this.backupPath, this.clock),
+      managementToken: MANAGEMENT_TOKEN,
       keys: { load: () => this.nodeKeyHex, save: (key) => this.nodeKeyHex = key },
       settings: {
         nodeId: "sdc-1",

@@ -10,6 +10,7 @@ import { StorageError } from "@/shared/errors.ts";
 import type { ApiInfo } from "@/shared/http/api.ts";
 import { NODE_HEADER, requireNode, SIGNATURE_HEADER } from "@/shared/http/node_auth.ts";
 import type { ComponentId } from "@/shared/ids.ts";
+import { PRIVATE_FILE_MODE } from "@/shared/private_files.ts";
 
 /** File beneath the node's directory, mode 0600, made at its first start. */
 export const MANAGEMENT_TOKEN_FILE = "management.token";
@@ -60,6 +61,6 @@ export function keptToken(path: string, fresh: () => string): string {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
   const token = fresh();
-  Deno.writeTextFileSync(path, `${token}\n`, { mode: 0o600 });
+  Deno.writeTextFileSync(path, `${token}\n`, { mode: PRIVATE_FILE_MODE });
   return token;
 }

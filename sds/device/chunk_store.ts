@@ -11,9 +11,13 @@ import type { DeviceSync } from "@/sds/device/device_sync.ts";
 import type { DeviceHealth } from "@/sds/device/health.ts";
 import type { SlotFiles } from "@/sds/device/slot_files.ts";
 import type { SlotPool } from "@/sds/device/slot_pool.ts";
+import type { Turns } from "@/sds/device/turns.ts";
 import { CHUNKS_PER_VOLUME_MAX } from "@/shared/constants.ts";
 import { assert } from "@/shared/errors.ts";
 import type { PgId } from "@/shared/ids.ts";
+
+/** Rows that are read between two breaks at the start: about 20 ms of work. */
+export const FILLED_PER_TURN = 2_000;
 
 export interface ChunkStoreOptions {
   readonly chunksMax: number;
@@ -50,8 +54,8 @@ export class ChunkStore {
     return this.#cache.size;
   }
 
-  /** Fills counts, hashes and the slots in use from the catalogue. */
-  fill(pgs: ReadonlyMap<PgId, DevicePg>): void {
+  /** Fills counts, hashes and the slots in use from the catalogue, with breaks. Nobody else uses the device meanwhile. */
+  async fill(pgs: ReadonlyMap<PgId, DevicePg>, turns: Turns): Promise<void> {
     const { catalogue, slots } = this.#options;
     for (const row of catalogue.everyChunk()) {
       const pg = pgs.get(row.pgId);
@@ -59,7 +63,7 @@ export class ChunkStore {
       pg.noteKey(row, 1);
       if (row.unverified) pg.noteUnverified(row.region, 1);
       slots.noteUsed(row.slot);
-      this.#count++;
+      if (++this.#count % FILLED_PER_TURN === 0) await turns.pause();
     }
     for (const slot of catalogue.everyMarkedSlot()) slots.noteUsed(slot);
   }

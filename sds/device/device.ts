@@ -349,7 +349,7 @@ export class Device {
    */
   async begin(pgs: Iterable<DevicePg>): Promise<void> {
     for (const pg of pgs) this.#pgs.set(pg.pgId, pg);
-    this.#chunks.fill(this.#pgs);
+    await this.#chunks.fill(this.#pgs, this.#turns);
     await this.#slots.refill();
     this.#parts.health.requireIntact();
     this.#slots.zeroFreed();

@@ -14,9 +14,15 @@ const CALL_MS_MAX = 40_000;
 export class MdmApi {
   readonly #baseUrl: string;
   readonly #send: HttpSend;
+  readonly #headers: Readonly<Record<string, string>>;
 
-  constructor(baseUrl: string, options: { readonly send?: HttpSend } = {}) {
+  /** `headers` go with every call: the operator's token, unless the MDM is open. */
+  constructor(
+    baseUrl: string,
+    options: { readonly send?: HttpSend; readonly headers?: Readonly<Record<string, string>> } = {},
+  ) {
     this.#baseUrl = baseUrl;
+    this.#headers = options.headers ?? {};
     this.#send = options.send ?? fetchSend;
   }
 
@@ -50,7 +56,8 @@ export class MdmApi {
       method,
       url: this.#baseUrl + path,
       timeoutMs: CALL_MS_MAX,
-      ...(body && { headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) }),
+      headers: { ...this.#headers, ...(body && { "Content-Type": "application/json" }) },
+      ...(body && { body: JSON.stringify(body) }),
     });
     if (answer.status >= 300) throw new Error(`The MDM refused ${method} ${path}: ${detailOf(answer.body)}`);
     return schema.parse(JSON.parse(answer.body));

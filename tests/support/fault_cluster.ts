@@ -4,27 +4,11 @@
  *
  * @module
  */
-import { z } from "zod";
 import { sleep, systemClock } from "@/shared/clock.ts";
 import { denoTransport } from "@/shared/transport_deno.ts";
 import { DemoDirectory, type DemoProcess, type DemoState, gone } from "@/tests/support/demo_process.ts";
+import { busiestOf, groupsOf, type GroupView, healthOf, until, untilHealthy } from "@/tests/support/group_view.ts";
 import { NbdClient } from "@/tests/support/nbd_client.ts";
-
-const groupSchema = z.object({
-  pg_id: z.number(),
-  epoch: z.number(),
-  copies: z.number(),
-  loss_generation: z.number(),
-  state: z.enum(["full", "degraded", "down"]),
-  members: z.array(z.object({ sds_name: z.string() })),
-  join: z.object({ mode: z.enum(["delta", "full"]), sds_name: z.string() }).nullable(),
-});
-/** A placement group as the MDM shows it. */
-export type GroupView = z.output<typeof groupSchema>;
-
-const healthSchema = z.object({ health: z.string() });
-
-const POLL_MS = 100;
 
 /** One demo in a directory of its own, that may be started again and again. */
 export class FaultCluster implements AsyncDisposable {
@@ -127,41 +111,28 @@ export class FaultCluster implements AsyncDisposable {
 
   /** Resolves when `demo.json` names another process than before. */
   async restarted(name: string, pidBefore: number): Promise<void> {
-    await this.#until(30_000, () => {
+    await until({ limitMs: 30_000, problem: () => `${name} was not started again` }, () => {
       const pid = this.pidOf(name);
-      return Promise.resolve(pid !== 0 && pid !== pidBefore ? true : undefined);
-    }, () => `${name} was not started again`);
+      return Promise.resolve(pid !== 0 && pid !== pidBefore);
+    });
   }
 
   async groups(): Promise<GroupView[]> {
-    const answer = await fetch(`${this.state.mdm.url}/api/v1/pgs`, { signal: AbortSignal.timeout(5000) });
-    return z.array(groupSchema).parse(await answer.json());
+    return await groupsOf(this.state.mdm);
   }
 
   async health(): Promise<string> {
-    const answer = await fetch(`${this.state.mdm.url}/api/v1/overview`, { signal: AbortSignal.timeout(5000) });
-    return healthSchema.parse(await answer.json()).health;
+    return await healthOf(this.state.mdm);
   }
 
   /** The SDS that is primary of most groups. */
   async busiestSds(): Promise<string> {
-    const counts = new Map<string, number>();
-    for (const { members } of await this.groups()) {
-      const name = members[0]!.sds_name;
-      counts.set(name, (counts.get(name) ?? 0) + 1);
-    }
-    return [...counts].sort(([, a], [, b]) => b - a)[0]![0];
+    return await busiestOf(this.state.mdm);
   }
 
   /** Milliseconds until every group has all its copies and the MDM says healthy. @throws {Error} after `limitMs`. */
   async healthy(limitMs: number): Promise<number> {
-    let last = "the MDM did not answer";
-    return await this.#until(limitMs, async () => {
-      const groups = await this.groups();
-      const health = await this.health();
-      last = `the cluster is ${health}: ${summaryOf(groups)}`;
-      return health === "healthy" && groups.every(({ state }) => state === "full") ? true : undefined;
-    }, () => `After ${limitMs} ms ${last}`);
+    return await untilHealthy(this.state.mdm, limitMs);
   }
 
   /** Joins that were finished since the logs began at `marks`, by mode. The processes log at debug level. */
@@ -220,28 +191,10 @@ export class FaultCluster implements AsyncDisposable {
       await Deno.copyFile(`${this.dir}/log/${name}`, `${kept}/${this.dir.split("/").at(-1)}-${name}`);
     }
   }
-
-  async #until(limitMs: number, ask: () => Promise<true | undefined>, problem: () => string): Promise<number> {
-    const startedMs = systemClock.monotonicMs();
-    while (systemClock.monotonicMs() - startedMs < limitMs) {
-      if (await ask().catch(() => undefined)) return Math.round(systemClock.monotonicMs() - startedMs);
-      await sleep(systemClock, POLL_MS);
-    }
-    throw new Error(problem());
-  }
 }
 
 /** Length of each SDS's log at some moment. */
 export type LogMarks = ReadonlyMap<string, number>;
-
-function summaryOf(groups: readonly GroupView[]): string {
-  const states = new Map<string, number>();
-  for (const { state, join } of groups) {
-    const word = join ? `${state}, joining by ${join.mode}` : state;
-    states.set(word, (states.get(word) ?? 0) + 1);
-  }
-  return [...states].map(([word, count]) => `${count} ${word}`).join(", ");
-}
 
 function signalIfThere(pid: number, signal: Deno.Signal): void {
   try {

@@ -39,6 +39,4 @@ export interface Disk {
   remove(name: string): void;
   /** Syncs the directory itself, after files were created or removed. */
   syncDirectory(): Promise<void>;
-  /** Bytes free for more data on the file system beneath, or undefined when it cannot be told. */
-  freeBytes(): number | undefined;
 }

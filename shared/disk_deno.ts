@@ -54,15 +54,6 @@ class DenoDisk implements Disk {
     await directory.sync();
   }
 
-  freeBytes(): number | undefined {
-    try {
-      const { bavail, bsize } = fs.statfsSync(this.path);
-      return bavail * bsize;
-    } catch {
-      return undefined;
-    }
-  }
-
   #pathOf(name: string): string {
     assert(/^[A-Za-z0-9._-]+$/.test(name) && !name.startsWith("."), `"${name}" is a plain file name`);
     return `${this.path}/${name}`;

@@ -14,44 +14,20 @@
  * @module
  */
 import { BlockIo, type BlockRead, type BlockWrite, type ReadCallback } from "@/sds/device/block_io.ts";
-import type { Catalogue, CommitCallback } from "@/sds/device/catalogue.ts";
+import type { CommitCallback } from "@/sds/device/catalogue.ts";
 import type { Chunk, ChunkId } from "@/sds/device/chunk.ts";
 import { ChunkStore } from "@/sds/device/chunk_store.ts";
+import type { DeviceParts } from "@/sds/device/device_parts.ts";
 import { DevicePg } from "@/sds/device/device_pg.ts";
 import { DeviceSync } from "@/sds/device/device_sync.ts";
-import type { DeviceHealth } from "@/sds/device/health.ts";
-import type { IntentCallback, IntentLog } from "@/sds/device/intent_log.ts";
+import type { IntentCallback } from "@/sds/device/intent_log.ts";
 import { SLOT_BYTES } from "@/sds/device/layout.ts";
-import type { DeviceLimits } from "@/sds/device/limits.ts";
 import { ReadPace } from "@/sds/device/read_pace.ts";
-import type { SlotFiles } from "@/sds/device/slot_files.ts";
 import { type SlotCallback, SlotPool } from "@/sds/device/slot_pool.ts";
-import { type DeviceIdentity, markFailed, type Superblock, writeSuperblock } from "@/sds/device/superblock.ts";
-import type { SyncedFile } from "@/sds/device/synced_file.ts";
+import { type DeviceIdentity, markFailed, writeSuperblock } from "@/sds/device/superblock.ts";
 import { Turns } from "@/sds/device/turns.ts";
-import type { Clock } from "@/shared/clock.ts";
-import type { Disk, DiskFile } from "@/shared/disk.ts";
 import { assert, type ErrorCode, type StorageError } from "@/shared/errors.ts";
-import type { Guards } from "@/shared/guards.ts";
 import type { DeviceId, Incarnation, PgId } from "@/shared/ids.ts";
-
-/** What `open_device.ts` hands over: files that are checked, locked and of this incarnation. */
-export interface DeviceParts {
-  readonly disk: Disk;
-  readonly clock: Clock;
-  readonly limits: DeviceLimits;
-  readonly guards: Guards;
-  readonly health: DeviceHealth;
-  readonly superblockFile: DiskFile;
-  readonly superblock: Superblock;
-  /** As the superblock said before this start. */
-  readonly cleanFor: Incarnation | undefined;
-  readonly wasClean: boolean;
-  readonly files: SlotFiles;
-  readonly intentsFile: SyncedFile;
-  readonly intents: IntentLog;
-  readonly catalogue: Catalogue;
-}
 
 /** Sizes for heartbeats and metrics. */
 export interface DeviceTotals {
@@ -82,7 +58,7 @@ export class Device {
   #failureMark: Promise<void> | undefined;
 
   constructor(parts: DeviceParts) {
-    const { catalogue, clock, disk, files, health, intents, intentsFile, limits, superblock } = parts;
+    const { catalogue, clock, files, health, intents, intentsFile, limits, superblock } = parts;
     this.#parts = parts;
     this.identity = superblock;
     this.deviceId = superblock.deviceId;
@@ -106,8 +82,8 @@ export class Device {
     const slots = this.#slots = new SlotPool({
       slotCount: superblock.slotCount,
       reserveCount: limits.slotReserveCount,
-      disk,
       files,
+      spare: parts.spare,
       catalogue,
       health,
       turns,
@@ -350,6 +326,7 @@ export class Device {
   async begin(pgs: Iterable<DevicePg>): Promise<void> {
     for (const pg of pgs) this.#pgs.set(pg.pgId, pg);
     await this.#chunks.fill(this.#pgs, this.#turns);
+    if (!this.#parts.spare.restore()) this.#slots.noteFull();
     await this.#slots.refill();
     this.#parts.health.requireIntact();
     this.#slots.zeroFreed();
@@ -373,6 +350,7 @@ export class Device {
       await this.#failureMark;
       await catalogue.close();
       for (const { file } of [files.data, files.checksums, intentsFile, catalogue.log]) file.close();
+      this.#parts.spare.close();
       superblockFile.close();
     }
   }

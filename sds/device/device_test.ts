@@ -311,7 +311,7 @@ Deno.test("Device syncs by itself when the set bytes were written", async () => 
 });
 
 Deno.test("Device of a full file system refuses new chunks and still takes overwrites", async () => {
-  const fixture = await DeviceFixture.format({ slotCount: 64, diskBytes: 21 * 2 ** 20 });
+  const fixture = await DeviceFixture.format({ slotCount: 64, diskBytes: 5 * 2 ** 20 });
   const device = await fixture.open();
   const pg = await groupOf(device);
   const places: number[] = [];

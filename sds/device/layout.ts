@@ -9,6 +9,7 @@
  * | `checksums`    | page i of 1 KiB at i KiB: 256 checksums, u32 little-endian, of the blocks of slot i            |
  * | `intents`      | two records of 512 bytes per placement group, at 1 KiB times the group's intent slot           |
  * | `catalogue.db` | SQLite: which chunk is in which slot                                                           |
+ * | `spare`        | space kept back for the files above                                                            |
  *
  * Checksums are little-endian, unlike everything else, because a page is used in place as a `Uint32Array`.
  *
@@ -23,6 +24,7 @@ export const DATA_FILE = "data";
 export const CHECKSUMS_FILE = "checksums";
 export const INTENTS_FILE = "intents";
 export const CATALOGUE_FILE = "catalogue.db";
+export const SPARE_FILE = "spare";
 /** SQLite's write-ahead log of the catalogue, which we sync ourselves. */
 export const CATALOGUE_LOG_FILE = "catalogue.db-wal";
 

@@ -11,6 +11,8 @@ export interface DeviceLimits {
   readonly cachedChunksMax: number;
   /** Slots of a batch of the reserve; the next batch is made when a quarter is left. */
   readonly slotReserveCount: number;
+  /** Space of the file system that is kept back for all but slots, a multiple of 64 KiB. */
+  readonly spareBytes: number;
   /** Bytes of written data after which the device is synced in the background. */
   readonly backgroundSyncBytes: number;
   /** Time after which a dirty device is synced in the background. */
@@ -26,6 +28,7 @@ export interface DeviceLimits {
 export const DEVICE_LIMITS: DeviceLimits = {
   cachedChunksMax: 32_768,
   slotReserveCount: 64,
+  spareBytes: 16 * 1024 * 1024,
   backgroundSyncBytes: 64 * 1024 * 1024,
   backgroundSyncMs: 10_000,
   syncTimeoutMs: TIMES.flushTimeoutMs,

@@ -13,7 +13,8 @@
 import { setBitsOf } from "@/sds/device/bitmap.ts";
 import { Catalogue } from "@/sds/device/catalogue.ts";
 import { migrateCatalogue, SLOT_IN_RESERVE } from "@/sds/device/catalogue_schema.ts";
-import { Device, type DeviceParts } from "@/sds/device/device.ts";
+import { Device } from "@/sds/device/device.ts";
+import type { DeviceParts } from "@/sds/device/device_parts.ts";
 import { DevicePg } from "@/sds/device/device_pg.ts";
 import { DeviceHealth } from "@/sds/device/health.ts";
 import { IntentLog } from "@/sds/device/intent_log.ts";
@@ -23,9 +24,11 @@ import {
   CHECKSUMS_FILE,
   DATA_FILE,
   INTENTS_FILE,
+  SPARE_FILE,
   SUPERBLOCK_FILE,
 } from "@/sds/device/layout.ts";
 import { DEVICE_LIMITS, type DeviceLimits } from "@/sds/device/limits.ts";
+import { SpareFile } from "@/sds/device/spare_file.ts";
 import { SlotFiles } from "@/sds/device/slot_files.ts";
 import {
   type DeviceIdentity,
@@ -132,7 +135,9 @@ async function openParts(options: OpenDeviceOptions, start: Start): Promise<Devi
     const catalogue = new Catalogue(database, { disk, log, health });
     const intents = new IntentLog({ file: intentsFile, health, clearMs: limits.intentClearMs, guards });
     const files = new SlotFiles({ data, checksums, health });
-    const parts = { ...start, disk, clock, limits, guards, health, files, intentsFile, intents, catalogue };
+    const spare = new SpareFile(disk.open(SPARE_FILE), { wholeBytes: limits.spareBytes });
+    open.defer(() => spare.close());
+    const parts = { ...start, disk, clock, limits, guards, health, files, spare, intentsFile, intents, catalogue };
     const pgs = await recover(parts);
     const device = new Device(parts);
     await device.begin(pgs);

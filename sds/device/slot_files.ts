@@ -97,6 +97,12 @@ export class SlotFiles {
     }
   }
 
+  /** Cuts off what a slot that could not be filled took of the disk. */
+  dropUnpopulated(): void {
+    this.data.file.truncate(this.populatedSlotCount() * SLOT_BYTES);
+    this.data.touch();
+  }
+
   /** Slots that were filled once: those above have no space of their own yet. */
   populatedSlotCount(): number {
     return Math.floor(this.data.file.sizeBytes() / SLOT_BYTES);

@@ -14,10 +14,9 @@ import type { Catalogue } from "@/sds/device/catalogue.ts";
 import { SLOT_FREED } from "@/sds/device/catalogue_schema.ts";
 import type { Chunk } from "@/sds/device/chunk.ts";
 import type { DeviceHealth } from "@/sds/device/health.ts";
-import { SLOT_BYTES } from "@/sds/device/layout.ts";
 import { PIECES_PER_SLOT, type SlotFiles } from "@/sds/device/slot_files.ts";
+import { isNoSpace, type SpareFile } from "@/sds/device/spare_file.ts";
 import type { Turns } from "@/sds/device/turns.ts";
-import type { Disk } from "@/shared/disk.ts";
 import { assert, type ErrorCode } from "@/shared/errors.ts";
 
 /** Pieces of 64 KiB that are zeroed per turn: about 100 us. */
@@ -26,10 +25,10 @@ const PIECES_PER_TURN = 4;
 const FILL_PAUSE_MS = 2;
 /** Freed slots that are zeroed between two syncs. */
 const ZEROED_PER_SYNC = 32;
-/** Space of the file system that the reserve leaves for the catalogue and the other files. */
-export const SPARE_BYTES = 16 * 1024 * 1024;
-/** Time until a full file system, or a slot still in use, is looked at again. */
+/** Time until a slot still in use is looked at again. */
 const RETRY_MS = 1_000;
+/** Time until a full file system is tried again: each time some milliseconds of this process. */
+const FULL_RETRY_MS = 10_000;
 
 /** Called when a slot may be taken, or with the reason why none will be. */
 export type SlotCallback = (error: ErrorCode | undefined) => void;
@@ -38,8 +37,8 @@ export interface SlotPoolOptions {
   readonly slotCount: number;
   /** Slots of a batch of the reserve. */
   readonly reserveCount: number;
-  readonly disk: Disk;
   readonly files: SlotFiles;
+  readonly spare: SpareFile;
   readonly catalogue: Catalogue;
   readonly health: DeviceHealth;
   readonly turns: Turns;
@@ -97,14 +96,21 @@ export class SlotPool {
     this.#freeCount--;
   }
 
+  /** Notes that the file system is full: no slot is filled until the spare space is whole again, which is tried from time to time. */
+  noteFull(): void {
+    const { files, spare } = this.#options;
+    this.#fileSystemFull = true;
+    files.dropUnpopulated();
+    spare.release();
+  }
+
   /** A slot of zeros whose mark is durable; undefined if none is at hand: see {@linkcode SlotPool.whenReady}. */
   take(): number | undefined {
     let slot = this.#ready.shift();
     if (slot === undefined && this.#marked.length > 0) {
       // Filling in the background did not keep up: 0.4 ms here is better than a wait.
       slot = this.#marked[0]!;
-      this.#fill(slot);
-      if (this.#fileSystemFull) return undefined;
+      if (!this.#fill(slot)) return undefined;
       this.#marked.shift();
     }
     if (this.#ready.length + this.#marked.length <= this.#options.reserveCount / 4) void this.refill();
@@ -156,14 +162,11 @@ export class SlotPool {
   }
 
   async #markBatch(): Promise<void> {
-    const { catalogue, disk, files, reserveCount } = this.#options;
+    const { catalogue, reserveCount } = this.#options;
     // Not within the caller's transaction, which the commit below would end too early.
     await Promise.resolve();
-    const slots = this.#lowestFreeSlots(reserveCount);
-    const newCount = slots.filter((slot) => slot >= files.populatedSlotCount()).length;
-    const freeBytes = disk.freeBytes();
-    this.#fileSystemFull = freeBytes !== undefined && newCount > 0 && freeBytes < newCount * SLOT_BYTES + SPARE_BYTES;
-    if (this.#fileSystemFull || slots.length === 0) return;
+    const slots = this.#lowestFreeSlots(reserveCount).filter((slot) => !this.#fileSystemFull || this.#hasSpace(slot));
+    if (slots.length === 0) return;
     for (const slot of slots) setBit(this.#used, slot);
     this.#freeCount -= slots.length;
     catalogue.reserveSlots(slots);
@@ -174,6 +177,7 @@ export class SlotPool {
   #fillInBackground(): void {
     const { health } = this.#options;
     if (this.#filling !== undefined || this.#marked.length === 0) return;
+    for (const slot of this.#marked.splice(0)) (this.#hasSpace(slot) ? this.#ready : this.#marked).push(slot);
     this.#filling = this.#fillMarked()
       .catch((cause) => void health.fail("Cannot fill slots", cause))
       .finally(() => this.#filling = undefined);
@@ -181,29 +185,35 @@ export class SlotPool {
 
   async #fillMarked(): Promise<void> {
     const { health, turns } = this.#options;
-    while (this.#marked.length > 0 && !this.#fileSystemFull) {
-      await turns.pause(FILL_PAUSE_MS);
+    while (this.#marked.length > 0) {
+      await turns.pause(this.#fileSystemFull ? FULL_RETRY_MS : FILL_PAUSE_MS);
       if (turns.stopped || health.failed !== undefined || this.#marked.length === 0) return;
+      if (this.#fileSystemFull) this.#fileSystemFull = !this.#options.spare.restore();
       const slot = this.#marked[0]!;
-      this.#fill(slot);
-      if (this.#fileSystemFull) return;
+      if (!this.#fill(slot)) continue;
       this.#marked.shift();
       this.#ready.push(slot);
     }
   }
 
-  /** Gives a slot space of its own. A full file system harms nothing yet: the slot stays marked. */
-  #fill(slot: number): void {
-    const { files, health } = this.#options;
-    if (slot < files.populatedSlotCount()) return;
+  /** Gives a slot space of its own; false if the file system is full. That harms nothing yet: the slot stays marked. */
+  #fill(slot: number): boolean {
+    const { files, health, noteDirty } = this.#options;
+    if (this.#hasSpace(slot)) return true;
+    if (this.#fileSystemFull) return false;
     try {
       for (let piece = 0; piece < PIECES_PER_SLOT; piece++) files.zeroPiece(slot, piece);
-      this.#fileSystemFull = false;
-      this.#options.noteDirty();
+      noteDirty();
+      return true;
     } catch (cause) {
       if (!isNoSpace(cause)) throw health.fail(`Cannot fill slot ${slot}`, cause);
-      this.#fileSystemFull = true;
+      this.noteFull();
+      return false;
     }
+  }
+
+  #hasSpace(slot: number): boolean {
+    return slot < this.#options.files.populatedSlotCount();
   }
 
   async #zeroAllFreed(): Promise<void> {
@@ -277,9 +287,4 @@ export class SlotPool {
     const error = failed ?? (this.isFull ? "pool_full" : undefined);
     for (const callback of this.#waiting.splice(0)) callback(error);
   }
-}
-
-/** True if an error of the disk says that there is no space. */
-export function isNoSpace(cause: unknown): boolean {
-  return cause instanceof Error && "code" in cause && cause.code === "ENOSPC";
 }

@@ -15,4 +15,5 @@ await import("@/tests/faults/kill_gateway.ts");
 await import("@/tests/faults/pauses.ts");
 await import("@/tests/faults/fsx.ts");
 await import("@/tests/faults/partitions.ts");
+await import("@/tests/faults/bad_disks.ts");
 await import("@/tests/faults/idle_and_soak.ts");

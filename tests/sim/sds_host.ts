@@ -17,7 +17,7 @@ import { MemoryDisk } from "@/tests/support/memory_disk.ts";
 
 const PORTS = { controlPort: 9100, mgmtPort: 9200, dataPort: 9700 } as const;
 /** Small batches, so that a run does not spend its time on zeroing, and runs out of slots now and then. */
-const LIMITS: Partial<DeviceLimits> = { slotReserveCount: 4 };
+const LIMITS: Partial<DeviceLimits> = { slotReserveCount: 4, spareBytes: 2 ** 17 };
 /** So many SDSs read off the event loop, as if nothing were in the page cache. */
 const COLD_CHANCE = 0.3;
 const REBUILD_BYTES_PER_SECOND = 100 * 1024 * 1024;

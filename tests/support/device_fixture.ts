@@ -24,7 +24,7 @@ export const VTREE_ID = asId<VtreeId>(3);
 export const NODE_ID = asId<NodeId>(5);
 
 /** Small, so that tests meet every limit. */
-const SMALL: Partial<DeviceLimits> = { cachedChunksMax: 4, slotReserveCount: 4 };
+const SMALL: Partial<DeviceLimits> = { cachedChunksMax: 4, slotReserveCount: 4, spareBytes: 2 ** 18 };
 
 /** A formatted disk, and what opens devices on it. */
 export class DeviceFixture {

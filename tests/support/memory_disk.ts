@@ -113,11 +113,6 @@ export class MemoryDisk implements Disk {
     for (const name of names) this.#durableNames.add(name);
   }
 
-  freeBytes(): number | undefined {
-    const { capacityBytes } = this.#options;
-    return capacityBytes === undefined ? undefined : Math.max(0, capacityBytes - this.#usedBytes());
-  }
-
   /** True from an injected crash until `crash` or `powerLoss` lets the next process in. */
   get hasCrashed(): boolean {
     return this.#crashed;

@@ -7,7 +7,7 @@
  * @module
  */
 import type { IoCounters } from "@/shared/api/overview.ts";
-import type { PgRow } from "@/shared/api/sds.ts";
+import type { PgDrop, PgRow } from "@/shared/api/sds.ts";
 import {
   type ComponentId,
   type DeviceId,
@@ -96,6 +96,14 @@ export class LiveState {
   readonly joins: JoinTable = new JoinTable();
   /** Groups of which a device reported a higher epoch than ours: the database was rolled back. */
   readonly refusedPgs: Map<PgId, { readonly deviceId: DeviceId; readonly epoch: number }> = new Map();
+  /** What the targets of each pool were computed from. */
+  readonly targetKeys: Map<PoolId, string> = new Map();
+  /** Copies that were replaced, by device: they are to be deleted. */
+  drops: ReadonlyMap<DeviceId, readonly PgDrop[]> = new Map();
+  /** When `drops` was looked for. */
+  dropsAtMs: number = Number.NEGATIVE_INFINITY;
+  /** Hand-overs that only even out, which each pool may begin. */
+  readonly swapStarts: Map<PoolId, StartBudget> = new Map();
   /** What primaries are asked to do. */
   orders: ReadonlyMap<PgId, PlannedOrder> = new Map();
   /** By pool, while some group of it lacks a copy. */

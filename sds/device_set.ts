@@ -93,7 +93,7 @@ export class DeviceSet {
         inode: store.inode(),
         capacityBytes: totals.capacityBytes,
         usedBytes: totals.usedBytes,
-        pgs: device.rows({ all: true }),
+        pgs: device.copies.rows({ all: true }),
       };
     });
   }

@@ -230,7 +230,7 @@ export class MdmAgent {
     }
     this.#allRows = false;
     devices.all.forEach((device, index) => {
-      device.rowsTaken(reports[index]!.rows);
+      device.copies.taken(reports[index]!);
       device.joins.reportsTaken(joins);
     });
     deletions.taken(deletedNodes);
@@ -249,6 +249,7 @@ export class MdmAgent {
     for (const device of devices.all) {
       device.joins.set(answer.joinTasks);
       device.handOvers.set(answer.pgOrders ?? []);
+      device.copies.drop(answer.pgDrops ?? []);
     }
     if (answer.mayStop) this.#noteMayStop();
     deletions.set(answer.nodeDeletions);

@@ -4,7 +4,7 @@
  *
  * | loop | each | does |
  * | --- | --- | --- |
- * | groups | `loopMs`, and soon after a registration or a change | drops `fresh` marks, activates groups whose members all stopped, plans joins and orders |
+ * | groups | `loopMs`, and soon after a registration or a change | drops `fresh` marks, activates groups whose members all stopped, places groups, plans joins, orders and deletions |
  * | health | 1 s | records changes of state of processes and pools |
  * | metrics | 5 s | keeps the sums of the IO counters |
  * | housekeeping | 2 s | persists MDM time ahead, rotates token keys, forgets mappings whose tokens have all expired and old tokens |
@@ -19,8 +19,10 @@ import { HealthWatch } from "@/mdm/operations/health.ts";
 import { forgetOldIoTokens } from "@/mdm/operations/io_tokens.ts";
 import { planJoins } from "@/mdm/operations/joins.ts";
 import { SAMPLE_MS } from "@/mdm/operations/metrics_window.ts";
+import { planDrops } from "@/mdm/operations/pg_drops.ts";
 import { planOrders } from "@/mdm/operations/pg_orders.ts";
 import { activateGroups, dropFresh } from "@/mdm/operations/pgs.ts";
+import { planTargets } from "@/mdm/operations/targets.ts";
 import { rotateTokenKeys } from "@/mdm/secrets.ts";
 import { Soon } from "@/mdm/soon.ts";
 import { forgetUnmapped } from "@/mdm/store/mappings.ts";
@@ -94,8 +96,9 @@ export function startLoops(context: MdmContext): Loops {
 export function tendGroups(context: MdmContext): void {
   dropFresh(context);
   activateGroups(context);
+  planTargets(context);
   planJoins(context);
-  const orderCount = planOrders(context);
+  const orderCount = planOrders(context) + planDrops(context);
   context.live.groupsWhole = orderCount === 0 && groupsAreWhole(context.db);
 }
 

@@ -13,7 +13,7 @@ function member(id: number, counter: number, bootId = "boot"): PgMember {
 function group(members: PgMember[]): PgRecord {
   return {
     ...{ pgId: asId(1), poolId: asId(1), pgIndex: 0, pgCount: 4, copies: 2, epoch: asId<Epoch>(7), mdmTerm: 1 },
-    ...{ lossGeneration: 3, fresh: false, syncWrites: false, members, departed: [] },
+    ...{ lossGeneration: 3, fresh: false, syncWrites: false, members, departed: [], target: [] },
   };
 }
 

@@ -20,6 +20,10 @@ export interface JoinDevice extends PlacementDevice {
   readonly usable: boolean;
   /** When its newest start was heard last (MDM time, ms). */
   readonly heardAtMs: number;
+  /** Copies are placed on it: it is neither out nor to be emptied. */
+  readonly takesPart: boolean;
+  /** Below the mark from which no new copy is begun on it. */
+  readonly hasRoom: boolean;
   /** It returned too often of late: no join before this time (MDM time, ms). */
   readonly notBeforeMs: number;
 }
@@ -61,16 +65,53 @@ export function joinerOf(pg: PgRecord, facts: JoinerFacts): JoinerDecision {
     if (device.notBeforeMs > facts.nowMs || memberUnits.has(device.failureUnit)) continue;
     return { kind: "join", deviceId: row.deviceId, mode: facts.hasCopy(row.deviceId) ? "delta" : "full" };
   }
-  const mayReturn = pg.departed.some((row) => facts.nowMs - row.sinceMs < facts.outAfterMs);
+  const mayReturn = pg.departed.some((row) =>
+    facts.nowMs - row.sinceMs < facts.outAfterMs && facts.devices.get(row.deviceId)?.takesPart === true
+  );
   if (mayReturn) return { kind: "wait", reason: "departed_may_return" };
   const members = pg.members.flatMap((member) => facts.devices.get(member.deviceId) ?? []);
   // A member whose device is unknown here could share its failure unit with anybody.
   if (members.length < pg.members.length) return { kind: "wait", reason: "no_device" };
-  const free = [...facts.devices.values()].filter((device) => device.usable && device.notBeforeMs <= facts.nowMs);
+  const free = [...facts.devices.values()].filter((device) => mayTakeCopy(device, facts));
+  const placed = pg.target.map((deviceId) => free.find((device) => device.deviceId === deviceId))
+    .find((device) => device !== undefined && !memberUnits.has(device.failureUnit));
+  if (placed !== undefined) return { kind: "join", deviceId: placed.deviceId, mode: "full" };
   const chosen = replacementFor(pg.pgId, { members, devices: free, counts: facts.counts });
   return chosen === undefined
     ? { kind: "wait", reason: "no_device" }
     : { kind: "join", deviceId: chosen.deviceId, mode: "full" };
+}
+
+/**
+ * Who joins a group that has all its copies, because it has its place there and a member has not: the first such device of the
+ * target. A failure unit may hold two copies for the time of a move, if one of them is the one that goes.
+ */
+export function moverOf(pg: PgRecord, facts: JoinerFacts): JoinerDecision {
+  const isMember = (deviceId: DeviceId) => pg.members.some((member) => member.deviceId === deviceId);
+  const stays = pg.members.filter((member) => pg.target.includes(member.deviceId));
+  const units = new Set(stays.map((member) => facts.devices.get(member.deviceId)?.failureUnit));
+  for (const deviceId of pg.target) {
+    const device = facts.devices.get(deviceId);
+    if (isMember(deviceId) || device === undefined || !mayTakeCopy(device, facts)) continue;
+    if (!units.has(device.failureUnit)) return { kind: "join", deviceId, mode: "full" };
+  }
+  return { kind: "wait", reason: "no_device" };
+}
+
+function mayTakeCopy(device: JoinDevice, facts: JoinerFacts): boolean {
+  return device.usable && device.takesPart && device.hasRoom && device.notBeforeMs <= facts.nowMs;
+}
+
+/**
+ * How urgent a copy is (replication design, section 8): 1 one copy is left, 2 below target, 3 a member must leave its device,
+ * 4 balance.
+ */
+export type JoinClass = 1 | 2 | 3 | 4;
+
+/** Class of the next join of `pg`. */
+export function joinClassOf(pg: PgRecord, facts: Pick<JoinerFacts, "devices">): JoinClass {
+  if (pg.members.length < pg.copies) return pg.members.length === 1 ? 1 : 2;
+  return pg.members.some((member) => facts.devices.get(member.deviceId)?.takesPart !== true) ? 3 : 4;
 }
 
 /** How many joins one SDS takes part in, by direction and mode. */

@@ -1,12 +1,21 @@
 import { assertEquals } from "@std/assert";
-import { type JoinDevice, type JoinerFacts, joinerOf, JoinLoads, joinNotBefore, refilled } from "@/mdm/core/joins.ts";
+import {
+  joinClassOf,
+  type JoinDevice,
+  type JoinerFacts,
+  joinerOf,
+  JoinLoads,
+  joinNotBefore,
+  moverOf,
+  refilled,
+} from "@/mdm/core/joins.ts";
 import type { PgRecord } from "@/mdm/core/placement_groups.ts";
 import { asId, type DeviceId, type Epoch, type SdsId } from "@/shared/ids.ts";
 
 function group(members: number[], departed: [id: number, sinceMs: number][] = []): PgRecord {
   return {
     ...{ pgId: asId(1), poolId: asId(1), pgIndex: 0, pgCount: 4, copies: 2, epoch: asId<Epoch>(7), mdmTerm: 1 },
-    ...{ lossGeneration: 0, fresh: false, syncWrites: false },
+    ...{ lossGeneration: 0, fresh: false, syncWrites: false, target: [] },
     members: members.map((id) => ({
       ...{
         deviceId: asId<DeviceId>(id),
@@ -27,6 +36,8 @@ function device(id: number, rest: Partial<JoinDevice> = {}): JoinDevice {
       failureUnit: `sds:${id}`,
       weight: 1,
       usable: true,
+      takesPart: true,
+      hasRoom: true,
       heardAtMs: 100_000,
       notBeforeMs: 0,
     },
@@ -116,4 +127,35 @@ Deno.test("refilled() grows with time up to half a second's worth", () => {
   assertEquals(at(1_250, 10.5).left, 42.5);
   assertEquals(at(9_000, 3).left, 64);
   assertEquals(refilled(undefined, { nowMs: 0, perSecond: 1 }).left, 1);
+});
+
+Deno.test("joinerOf() prefers the device of the target, and replaces at once what takes no part any more", () => {
+  const devices = [device(1), device(2), device(3), device(4)];
+  const pg = { ...group([1]), target: [asId<DeviceId>(1), asId<DeviceId>(4)] };
+  assertEquals(joinerOf(pg, facts(devices)), { kind: "join", deviceId: asId<DeviceId>(4), mode: "full" });
+  const departed = group([1], [[2, 99_000]]);
+  const out = [device(1), device(2, { takesPart: false, usable: false }), device(3)];
+  assertEquals(joinerOf(departed, facts(out)), { kind: "join", deviceId: asId<DeviceId>(3), mode: "full" });
+});
+
+Deno.test("moverOf() brings a full group to its target", () => {
+  const ids = (...numbers: number[]) => numbers.map((id) => asId<DeviceId>(id));
+  const devices = [device(1), device(2), device(3)];
+  const move = { kind: "join" as const, deviceId: asId<DeviceId>(3), mode: "full" as const };
+  assertEquals(moverOf({ ...group([1, 2]), target: ids(1, 3) }, facts(devices)), move);
+  assertEquals(moverOf({ ...group([1, 2]), target: ids(2, 1) }, facts(devices)).kind, "wait");
+  const noRoom = [device(1), device(2), device(3, { hasRoom: false })];
+  assertEquals(moverOf({ ...group([1, 2]), target: ids(1, 3) }, facts(noRoom)).kind, "wait");
+  const sibling = [device(1), device(2, { failureUnit: "u" }), device(3, { failureUnit: "u" })];
+  assertEquals(moverOf({ ...group([1, 2]), target: ids(1, 3) }, facts(sibling)), move, "it replaces its neighbour");
+  assertEquals(moverOf({ ...group([1, 2]), target: ids(2, 3) }, facts(sibling)).kind, "wait", "its neighbour stays");
+});
+
+Deno.test("joinClassOf() ranks a last copy before a missing one, before a move that must be, before balance", () => {
+  const of = (pg: PgRecord, devices: JoinDevice[]) => joinClassOf(pg, facts(devices));
+  const all = [device(1), device(2), device(3)];
+  assertEquals(of(group([1]), all), 1);
+  assertEquals(of({ ...group([1, 2]), copies: 3 }, all), 2);
+  assertEquals(of(group([1, 2]), [device(1), device(2, { takesPart: false })]), 3);
+  assertEquals(of(group([1, 2]), all), 4);
 });

@@ -11,7 +11,7 @@
  * | --- | --- | --- | --- |
  * | remove_secondary | asker is members[0], the other is a member | without the other | the other |
  * | take_over | asker is another member | asker alone | all others |
- * | add_member | asker is members[0]; joiner registered, in a failure unit of its own, generations acknowledged | with the joiner | none of the joiner; none at all when full |
+ * | add_member | asker is members[0]; joiner registered, in a failure unit of its own, generations acknowledged; beyond full only towards the target | with the joiner | none of the joiner; none at all when full |
  * | hand_over, drained | asker is members[0], the other is a member | the same, the other first | as they were |
  * | hand_over, undrained | as above; the asker's device may have failed | the other alone | all others |
  * | bump | asker is members[0] | the same | as they were |
@@ -145,13 +145,17 @@ function afterAddMember(
 ): ChangeDecision {
   const { joiner, facts } = request;
   if (pg.members.some((member) => member.deviceId === joiner.deviceId)) return refused("already_a_member");
-  if (pg.members.length >= pg.copies) return refused("group_is_full");
+  // One more than that while the group moves: the joiner has its place in it, and somebody else has not.
+  const moves = pg.members.length === pg.copies && pg.target.includes(joiner.deviceId);
+  if (pg.members.length >= pg.copies && !moves) return refused("group_is_full");
   if (facts.hasFailed(joiner.deviceId)) return refused("device_failed");
   const member = facts.memberOf(joiner.deviceId);
   if (member === undefined) return refused("joiner_not_registered");
   if (!sameIncarnation(member.incarnation, joiner.incarnation)) return refused("joiner_incarnation");
   const unit = facts.failureUnit(joiner.deviceId);
-  if (pg.members.some((other) => facts.failureUnit(other.deviceId) === unit)) return refused("same_failure_unit");
+  // I17: but for a member that the joiner replaces.
+  const neighbours = pg.members.filter((other) => facts.failureUnit(other.deviceId) === unit);
+  if (neighbours.some(({ deviceId }) => !moves || pg.target.includes(deviceId))) return refused("same_failure_unit");
   if (!facts.hasAcknowledgedMappings(joiner.deviceId)) return { kind: "not_yet", reason: "mapping_generations" };
   return changed(pg, { members: [...pg.members, member], facts });
 }

@@ -15,7 +15,7 @@ function member(id: number, counter = 1): PgMember {
 function group(epoch: number, members: PgMember[], rest: Partial<PgRecord> = {}): PgRecord {
   return {
     ...{ pgId: PG, poolId: asId(1), pgIndex: 0, pgCount: 4, copies: 2, epoch: asId<Epoch>(epoch), mdmTerm: 1 },
-    ...{ lossGeneration: 3, fresh: false, syncWrites: false, members, departed: [] },
+    ...{ lossGeneration: 3, fresh: false, syncWrites: false, members, departed: [], target: [] },
     ...rest,
   };
 }
@@ -197,4 +197,18 @@ Deno.test("afterChange() keeps epochs growing and members distinct under any seq
     pg = next;
   }
   assert(pg.epoch > 100, "some requests passed");
+});
+
+Deno.test("afterChange() adds one member beyond full, if it has its place in the target", () => {
+  const target = [a.deviceId, c.deviceId];
+  assertEquals(outcome(group(7, [a, b]), asked(addition(7, c), a)), "group_is_full");
+  assertEquals(
+    outcome(group(7, [a, b], { target: [a.deviceId, b.deviceId] }), asked(addition(7, c), a)),
+    "group_is_full",
+  );
+  assertEquals(outcome(group(7, [a, b], { target }), asked(addition(7, c), a)), "changed");
+  const units = facts({ failureUnit: (deviceId) => deviceId === a.deviceId ? "sds:1" : "sds:2" });
+  assertEquals(outcome(group(7, [a, b], { target }), asked(addition(7, c), a, units)), "changed", "b goes");
+  const stays = { target: [b.deviceId, c.deviceId] };
+  assertEquals(outcome(group(7, [a, b], stays), asked(addition(7, c), a, units)), "same_failure_unit");
 });

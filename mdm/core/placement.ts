@@ -147,9 +147,16 @@ function filledTarget(
   pgId: PgId,
   options: { kept: readonly DeviceId[]; devices: readonly PlacementDevice[]; copies: number; scores: ScoreCache },
 ): Target {
-  const target = [...options.kept];
-  if (target.length >= options.copies) return target;
-  const units = new Set(options.devices.filter((d) => target.includes(d.deviceId)).map((d) => d.failureUnit));
+  const unitOf = new Map(options.devices.map((device) => [device.deviceId, device.failureUnit]));
+  const units = new Set<string>();
+  const target: DeviceId[] = [];
+  // Two that were placed apart share a unit when fault sets have changed: the first stays.
+  for (const deviceId of options.kept.slice(0, options.copies)) {
+    const unit = unitOf.get(deviceId)!;
+    if (units.has(unit)) continue;
+    units.add(unit);
+    target.push(deviceId);
+  }
   for (const device of bestFirst(pgId, options)) {
     if (target.length >= options.copies) break;
     if (units.has(device.failureUnit)) continue;

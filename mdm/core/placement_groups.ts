@@ -32,6 +32,8 @@ export interface PgRecord {
   readonly fresh: boolean;
   readonly syncWrites: boolean;
   readonly departed: readonly DepartedCopy[];
+  /** Devices that should hold the copies, the primary first; empty while that was never computed. */
+  readonly target: readonly DeviceId[];
 }
 
 /** What travels of `pg`, before the signature. */

@@ -5,13 +5,25 @@
  * @module
  */
 import { type MdmContext, recordEvent } from "@/mdm/context.ts";
-import { type JoinDevice, joinerOf, JoinLoads, joinNotBefore, refilled } from "@/mdm/core/joins.ts";
+import { JOIN_FULL_MARK } from "@/mdm/core/capacity.ts";
+import {
+  joinClassOf,
+  type JoinDevice,
+  joinerOf,
+  JoinLoads,
+  joinNotBefore,
+  moverOf,
+  refilled,
+} from "@/mdm/core/joins.ts";
 import type { PgRecord } from "@/mdm/core/placement_groups.ts";
 import { type Join, JOIN_ABSENT_MS, nextRetry } from "@/mdm/join_table.ts";
 import { Facts } from "@/mdm/operations/facts.ts";
+import { capacityOf } from "@/mdm/operations/devices.ts";
 import { placementOf } from "@/mdm/operations/pgs.ts";
+import { usedBytesOf } from "@/mdm/operations/pool_views.ts";
+import { takesPart } from "@/mdm/operations/targets.ts";
 import { type DeviceRow, devicesOfPool } from "@/mdm/store/devices.ts";
-import { deleteDeparted, memberCounts, pgById, pgsMissingCopies } from "@/mdm/store/pgs.ts";
+import { deleteDeparted, memberCounts, misplacedPgs, pgById, pgsMissingCopies } from "@/mdm/store/pgs.ts";
 import { sdsById, type SdsRow } from "@/mdm/store/sds.ts";
 import type { JoinReport, JoinTask } from "@/shared/api/sds.ts";
 import { type DeviceId, type PoolId, sameIncarnation, type SdsId } from "@/shared/ids.ts";
@@ -102,9 +114,8 @@ function adopt(context: MdmContext, options: { sds: SdsRow; report: JoinReport }
   const facts = new Facts(context);
   const pg = pgById(context.db, report.pgId);
   const joiner = facts.device(report.deviceId);
-  if (pg === undefined || pg.epoch !== report.epoch || pg.members.length >= pg.copies || joiner?.start === undefined) {
-    return;
-  }
+  if (pg === undefined || pg.epoch !== report.epoch || joiner?.start === undefined) return;
+  if (pg.members.length >= pg.copies && !(needsMove(pg) && pg.target.includes(joiner.deviceId))) return;
   if (pg.members[0]?.sdsId !== sds.sdsId || !facts.isUsable(joiner)) return;
   const departed = pg.departed.some((copy) => copy.deviceId === joiner.deviceId);
   context.live.joins.set({
@@ -124,21 +135,25 @@ function adopt(context: MdmContext, options: { sds: SdsRow; report: JoinReport }
 /** Drops joins that ended without a word and plans new ones within limits and pace. Gives how many were planned. */
 export function planJoins(context: MdmContext): number {
   const missing = pgsMissingCopies(context.db);
-  if (missing.length === 0) {
+  const moving = misplacedPgs(context.db).filter(needsMove);
+  if (missing.length === 0 && moving.length === 0) {
     for (const join of [...context.live.joins.all()]) context.live.joins.forget(join.pgId);
     return 0;
   }
   const facts = new Facts(context);
-  dropEndedJoins(context, { missing, facts });
+  const wanted = [...missing, ...moving];
+  dropEndedJoins(context, { wanted, facts });
+  // Balance waits until no copy is missing.
+  const lacking = new Set(missing.map((pg) => pg.poolId));
   const loads = new JoinLoads();
   for (const join of context.live.joins.all()) loads.add({ from: join.primarySdsId, to: join.sdsId, mode: join.mode });
   const pools = new Map<PoolId, PoolPlan>();
   const told = new Set<SdsId>();
   let planned = 0;
-  for (const pg of missing) {
+  for (const pg of wanted) {
     const pool = pools.get(pg.poolId) ?? poolPlan(context, { poolId: pg.poolId, facts });
     pools.set(pg.poolId, pool);
-    if (pool.startsLeft < 1) continue;
+    if (pool.startsLeft < 1 || (lacking.has(pg.poolId) && joinClassOf(pg, pool) === 4)) continue;
     const join = plannedJoin(context, { pg, pool, facts });
     if (join === undefined) continue;
     const load = { from: join.primarySdsId, to: join.sdsId, mode: join.mode };
@@ -160,8 +175,14 @@ export function planJoins(context: MdmContext): number {
   return planned;
 }
 
-function dropEndedJoins(context: MdmContext, options: { missing: readonly PgRecord[]; facts: Facts }): void {
-  const pgs = new Map(options.missing.map((pg) => [pg.pgId, pg]));
+/** True for a group with all its copies, of which one belongs elsewhere. */
+function needsMove(pg: PgRecord): boolean {
+  return pg.members.length === pg.copies &&
+    pg.target.some((deviceId) => pg.members.every((member) => member.deviceId !== deviceId));
+}
+
+function dropEndedJoins(context: MdmContext, options: { wanted: readonly PgRecord[]; facts: Facts }): void {
+  const pgs = new Map(options.wanted.map((pg) => [pg.pgId, pg]));
   const nowMs = context.clock.monotonicMs();
   for (const join of [...context.live.joins.all()]) {
     const pg = pgs.get(join.pgId);
@@ -207,6 +228,8 @@ function joinDeviceOf(context: MdmContext, options: { row: DeviceRow; facts: Fac
     ...placementOf(facts, row),
     sdsId: row.sdsId,
     usable: facts.mayJoin(row) && isReached(context, { row, facts }),
+    takesPart: takesPart(context, row),
+    hasRoom: usedBytesOf(context, row) < capacityOf(row) * JOIN_FULL_MARK,
     heardAtMs: facts.nowMs - facts.silentMs(row),
     notBeforeMs: joinNotBefore(departuresMs, { nowMs: facts.nowMs, backoffMinMs, backoffMaxMs }),
   };
@@ -229,7 +252,8 @@ function plannedJoin(context: MdmContext, options: { pg: PgRecord; pool: PoolPla
   const primaryStart = primaryRow?.start?.incarnation;
   if (primaryRow === undefined || primaryStart === undefined || !facts.mayJoin(primaryRow)) return undefined;
   if (!sameIncarnation(primaryStart, primary.incarnation)) return undefined;
-  const decision = joinerOf(pg, {
+  const decide = pg.members.length < pg.copies ? joinerOf : moverOf;
+  const decision = decide(pg, {
     nowMs: facts.nowMs,
     outAfterMs: context.options.times.outAfterMs,
     devices: pool.devices,

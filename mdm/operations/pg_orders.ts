@@ -4,13 +4,14 @@
  * @module
  */
 import type { MdmContext } from "@/mdm/context.ts";
+import { refilled } from "@/mdm/core/joins.ts";
 import { type OrderFacts, orderOf } from "@/mdm/core/pg_orders.ts";
 import { Facts } from "@/mdm/operations/facts.ts";
 import { pgsToOrder } from "@/mdm/store/pgs.ts";
 import { listSds, sdsById } from "@/mdm/store/sds.ts";
 import type { PgMember } from "@/shared/api/pg.ts";
 import type { PgOrder } from "@/shared/api/sds.ts";
-import { sameIncarnation, type SdsId } from "@/shared/ids.ts";
+import { type PoolId, sameIncarnation, type SdsId } from "@/shared/ids.ts";
 
 /**
  * SDSs that begin to stop within this time stop together: none hands over to another one of them. In ms.
@@ -28,10 +29,15 @@ export function planOrders(context: MdmContext): number {
   const planned = new Map<PgOrder["pgId"], PlannedOrder>();
   const facts = new Facts(context);
   const orderFacts = orderFactsOf(context, facts);
-  for (const pg of pgsToOrder(context.db, { stoppingSdsIds: stoppingLong(context) })) {
+  const leavingSdsIds = listSds(context.db).map(({ sdsId }) => sdsId).filter((sdsId) => isLeaving(context, sdsId));
+  const swaps = new SwapBudgets(context);
+  for (const pg of pgsToOrder(context.db, { leavingSdsIds })) {
     const order = context.live.refusedPgs.has(pg.pgId) ? undefined : orderOf(pg, orderFacts);
-    if (order === undefined) continue;
-    planned.set(pg.pgId, { ...order, pgId: pg.pgId, epoch: pg.epoch, primarySdsId: pg.members[0]!.sdsId });
+    if (order === undefined || (order.paced && context.live.joins.get(pg.pgId) !== undefined)) continue;
+    const isKnown = before.get(pg.pgId)?.epoch === pg.epoch;
+    if (order.paced && !isKnown && !swaps.take(pg.poolId)) continue;
+    const { kind, deviceId } = order;
+    planned.set(pg.pgId, { kind, deviceId, pgId: pg.pgId, epoch: pg.epoch, primarySdsId: pg.members[0]!.sdsId });
   }
   context.live.orders = planned;
   const told = new Set<SdsId>();
@@ -68,21 +74,48 @@ export function mayStop(context: MdmContext, sdsId: SdsId): boolean {
   );
 }
 
-/** SDSs that have been stopping for so long that whoever stops with them has said so. */
-function stoppingLong(context: MdmContext): SdsId[] {
-  const nowMs = context.clock.monotonicMs();
-  return listSds(context.db).filter(({ sdsId }) => {
-    const { stopping, stoppingSinceMs } = context.live.sds(sdsId);
-    return stopping && stoppingSinceMs !== undefined && nowMs - stoppingSinceMs >= STOP_TOGETHER_MS;
-  }).map(({ sdsId }) => sdsId);
+/** True if the SDS's copies have to go: it stops, and whoever stops with it has said so; or an operator declared it failed. */
+function isLeaving(context: MdmContext, sdsId: SdsId): boolean {
+  const { stopping, stoppingSinceMs } = context.live.sds(sdsId);
+  const stops = stopping && stoppingSinceMs !== undefined &&
+    context.clock.monotonicMs() - stoppingSinceMs >= STOP_TOGETHER_MS;
+  return stops || sdsById(context.db, sdsId)?.service === "failed";
 }
 
 function orderFactsOf(context: MdmContext, facts: Facts): OrderFacts {
+  const leaving = new Map<SdsId, boolean>();
+  const leaves = (sdsId: SdsId) => context.live.sds(sdsId).stopping || isLeaving(context, sdsId);
   return {
-    isStopping: (member) => context.live.sds(member.sdsId).stopping,
+    isLeaving(member) {
+      const known = leaving.get(member.sdsId) ?? leaves(member.sdsId);
+      leaving.set(member.sdsId, known);
+      return known;
+    },
     hasFailed: (deviceId) => facts.hasFailed(deviceId),
     isSound: (member) => isSound(facts, member),
   };
+}
+
+/** Hand-overs that only even out, per second and pool, so that maps are not invalidated in storms. */
+const SWAPS_PER_SECOND = 8;
+
+/** How many hand-overs may begin now. */
+class SwapBudgets {
+  readonly #context: MdmContext;
+
+  constructor(context: MdmContext) {
+    this.#context = context;
+  }
+
+  /** True if one more may begin in the pool. */
+  take(poolId: PoolId): boolean {
+    const { swapStarts } = this.#context.live;
+    const nowMs = this.#context.clock.monotonicMs();
+    const budget = refilled(swapStarts.get(poolId), { nowMs, perSecond: SWAPS_PER_SECOND });
+    const may = budget.left >= 1;
+    swapStarts.set(poolId, { ...budget, left: budget.left - (may ? 1 : 0) });
+    return may;
+  }
 }
 
 /** True if the member is heard under the start that its group lists. */

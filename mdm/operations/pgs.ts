@@ -14,9 +14,9 @@ import { placeGroups, type PlacementDevice } from "@/mdm/core/placement.ts";
 import { Facts } from "@/mdm/operations/facts.ts";
 import { raiseCounter } from "@/mdm/store/cluster_config.ts";
 import { deviceById, type DeviceRow, devicesOfPool } from "@/mdm/store/devices.ts";
-import { freshPgs, insertPg, pgById, pgsWithRestartedMember, updatePg } from "@/mdm/store/pgs.ts";
+import { freshPgs, insertPg, pgById, pgsWithRestartedMember, setTarget, updatePg } from "@/mdm/store/pgs.ts";
 import { type PoolRow, setPoolPgCount } from "@/mdm/store/pools.ts";
-import { sdsOfComponent, sdsOfPool } from "@/mdm/store/sds.ts";
+import { sdsById, sdsOfComponent, sdsOfPool } from "@/mdm/store/sds.ts";
 import {
   type PgChange,
   type PgChangeAnswer,
@@ -87,7 +87,9 @@ export function createGroups(context: MdmContext, pool: PoolRow): void {
         syncWrites,
       },
       departed: [],
+      target: targets.get(pgId)!,
     }, configVersion);
+    setTarget(context.db, pgId, targets.get(pgId)!);
   });
 }
 
@@ -166,6 +168,8 @@ function afterCommittedChange(context: MdmContext, change: { before: PgRecord; a
   const { before, after } = change;
   if (after.members.length >= after.copies) context.live.joins.forget(after.pgId);
   else context.live.joins.remove(after.pgId);
+  // A member that another one has replaced leaves as planned.
+  if (after.members.length >= after.copies) return;
   const stays = new Set(after.members.map((member) => member.deviceId));
   for (const member of before.members) {
     if (stays.has(member.deviceId) || leftAsPlanned(context, member)) continue;
@@ -179,7 +183,9 @@ function afterCommittedChange(context: MdmContext, change: { before: PgRecord; a
 /** True if the member's process said that it stops, or is known to have stopped cleanly. */
 function leftAsPlanned(context: MdmContext, member: PgMember): boolean {
   const cleanFor = deviceById(context.db, member.deviceId)?.cleanFor;
-  return context.live.sds(member.sdsId).stopping || (cleanFor != null && sameIncarnation(cleanFor, member.incarnation));
+  const ordered = sdsById(context.db, member.sdsId)?.service !== "in";
+  return ordered || context.live.sds(member.sdsId).stopping ||
+    (cleanFor != null && sameIncarnation(cleanFor, member.incarnation));
 }
 
 /** Tells the SDSs of the pools to beat now, so that they fetch what changed. */

@@ -9,6 +9,7 @@ import { assignedDevices, failDevice, noteRows } from "@/mdm/operations/devices.
 import { noteConsumedTokens, revokedTokensNow } from "@/mdm/operations/io_tokens.ts";
 import { joinTasksOf, noteJoinReports } from "@/mdm/operations/joins.ts";
 import { activateGroups, configOf, dropFresh } from "@/mdm/operations/pgs.ts";
+import { dropsFor } from "@/mdm/operations/pg_drops.ts";
 import { mayStop, ordersFor } from "@/mdm/operations/pg_orders.ts";
 import { noteDeletedNodes } from "@/mdm/operations/volumes.ts";
 import { counterValue, raiseCounter } from "@/mdm/store/cluster_config.ts";
@@ -212,6 +213,7 @@ export function heartbeatSds(
   const registered = sds === undefined || takeBeat(context, { sds, call });
   const mappingVersion = counterValue(context.db, "mapping_version");
   const revokedTokens = sds === undefined ? [] : revokedTokensNow(context);
+  const pgDrops = sds === undefined ? [] : dropsFor(context, sds.sdsId);
   const pgOrders = sds === undefined ? [] : ordersFor(context, sds.sdsId);
   return {
     mdmTerm: context.mdmTerm,
@@ -225,6 +227,7 @@ export function heartbeatSds(
     joinTasks: sds === undefined ? [] : joinTasksOf(context, sds.sdsId),
     nodeDeletions: sds !== undefined && hasNodeDeletions(context.db) ? pendingDeletionsOf(context.db, sds.sdsId) : [],
     ...(revokedTokens.length > 0 && { revokedTokens }),
+    ...(pgDrops.length > 0 && { pgDrops }),
     ...(pgOrders.length > 0 && { pgOrders }),
     ...(sds !== undefined && call.stopping && { mayStop: mayStop(context, sds.sdsId) }),
   };
@@ -275,6 +278,7 @@ function takeDevices(
     const row = options.rows.get(reported.deviceId);
     assert(row !== undefined, "takeBeat checked that the device is this SDS's");
     context.live.device(reported.deviceId).usedBytes = reported.usedBytes;
+    for (const pgId of reported.droppedPgs ?? []) context.live.device(reported.deviceId).rows.delete(pgId);
     noteRows(context, { deviceId: reported.deviceId, rows: reported.rows, all: false });
     if (reported.failed) failDevice(context, row);
     anyRows ||= reported.rows.length > 0;

@@ -8,6 +8,8 @@ import type { DeviceStart, KnownStart } from "@/mdm/core/device_registration.ts"
 import { asId, type DeviceId, type FaultSetId, type Incarnation, type PoolId, type SdsId } from "@/shared/ids.ts";
 
 export type DeviceState = "new" | "active" | "failed";
+/** Whether copies are placed on it. */
+export type DevicePlacement = "in" | "out";
 
 export interface DeviceRow {
   readonly deviceId: DeviceId;
@@ -20,6 +22,7 @@ export interface DeviceRow {
   readonly offeredBytes: number | null;
   readonly usedBytes: number;
   readonly state: DeviceState;
+  readonly placement: DevicePlacement;
   /** Fault set of its SDS. */
   readonly faultSetId: FaultSetId | null;
   /** The newest accepted start; undefined until the first. */
@@ -39,6 +42,7 @@ interface Raw {
   offeredBytes: number | null;
   usedBytes: number;
   state: DeviceState;
+  placement: DevicePlacement;
   faultSetId: FaultSetId | null;
   counter: number | null;
   random: string;
@@ -54,7 +58,7 @@ interface Raw {
 
 const SELECT =
   `SELECT d.id AS deviceId, d.sds_id AS sdsId, d.pool_id AS poolId, d.name, d.claimed_bytes AS claimedBytes,
-    d.offered_bytes AS offeredBytes, d.used_bytes AS usedBytes, d.state, s.fault_set_id AS faultSetId,
+    d.offered_bytes AS offeredBytes, d.used_bytes AS usedBytes, d.state, d.placement, s.fault_set_id AS faultSetId,
     d.incarnation_counter AS counter, d.incarnation_random AS random, d.boot_id AS bootId, d.host_id AS hostId, d.inode,
     d.lock_since_counter AS lockSinceCounter, d.confirmed_host_id AS confirmedHostId, d.clean_counter AS cleanCounter,
     d.clean_random AS cleanRandom, d.synced
@@ -70,6 +74,7 @@ function rowOf(raw: Raw): DeviceRow {
     offeredBytes: raw.offeredBytes,
     usedBytes: raw.usedBytes,
     state: raw.state,
+    placement: raw.placement,
     faultSetId: raw.faultSetId,
     start: raw.counter === null ? undefined : {
       incarnation: { counter: raw.counter, random: raw.random },
@@ -163,6 +168,10 @@ export function recordStart(db: Database, deviceId: DeviceId, accepted: Accepted
 
 export function setDeviceState(db: Database, deviceId: DeviceId, state: DeviceState): void {
   db.run("UPDATE sds_device_inventory SET state = ? WHERE id = ?", state, deviceId);
+}
+
+export function setDevicePlacement(db: Database, deviceId: DeviceId, placement: DevicePlacement): void {
+  db.run("UPDATE sds_device_inventory SET placement = ? WHERE id = ?", placement, deviceId);
 }
 
 /** An operator says that no older process of the device runs anywhere, and that it may run on `hostId`. */

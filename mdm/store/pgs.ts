@@ -20,6 +20,7 @@ interface RawPg {
   lossGeneration: number;
   fresh: number;
   syncWrites: number;
+  target: string;
 }
 
 interface RawMember {
@@ -33,7 +34,7 @@ interface RawMember {
 
 const SELECT_PG =
   `SELECT g.id AS pgId, g.pool_id AS poolId, g.pg_index AS pgIndex, p.pg_count AS pgCount, p.copies, g.epoch,
-    g.mdm_term AS mdmTerm, g.loss_generation AS lossGeneration, g.fresh, p.sync_writes AS syncWrites
+    g.mdm_term AS mdmTerm, g.loss_generation AS lossGeneration, g.fresh, p.sync_writes AS syncWrites, g.target
   FROM pg g JOIN storage_pools p ON p.id = g.pool_id`;
 const SELECT_MEMBER =
   `SELECT m.pg_id AS pgId, m.device_id AS deviceId, d.sds_id AS sdsId, m.incarnation_counter AS counter,
@@ -55,7 +56,8 @@ function withParts(db: Database, raw: RawPg): PgRecord {
   const departed = members.length < raw.copies
     ? db.all<DepartedCopy>(`${SELECT_DEPARTED} WHERE pg_id = ? ORDER BY device_id`, raw.pgId)
     : [];
-  return { ...raw, fresh: raw.fresh === 1, syncWrites: raw.syncWrites === 1, members, departed };
+  const target: DeviceId[] = JSON.parse(raw.target);
+  return { ...raw, fresh: raw.fresh === 1, syncWrites: raw.syncWrites === 1, members, departed, target };
 }
 
 export function pgById(db: Database, pgId: PgId): PgRecord | undefined {
@@ -89,13 +91,21 @@ export function pgsMissingCopies(db: Database): PgRecord[] {
     .map((raw) => withParts(db, raw));
 }
 
-/** Groups of which a member may have to leave: its SDS is one of those that stop, or its device failed. */
-export function pgsToOrder(db: Database, options: { stoppingSdsIds: readonly SdsId[] }): PgRecord[] {
+/** Groups whose members are not their target, or not in its order. */
+export function misplacedPgs(db: Database): PgRecord[] {
+  return db.all<RawPg>(`${SELECT_PG} WHERE g.misplaced = 1 ORDER BY g.id`).map((raw) => withParts(db, raw));
+}
+
+/**
+ * Groups of which a member may have to leave or others should lead: its SDS is one of those given, its device failed, or the
+ * members are not the target.
+ */
+export function pgsToOrder(db: Database, options: { leavingSdsIds: readonly SdsId[] }): PgRecord[] {
   return db.all<RawPg>(
-    `${SELECT_PG} WHERE g.id IN (
+    `${SELECT_PG} WHERE g.misplaced = 1 OR g.id IN (
        SELECT m.pg_id FROM sds_device_inventory d JOIN pg_member m ON m.device_id = d.id
        WHERE d.state = 'failed' OR d.sds_id IN (SELECT value FROM json_each(?))) ORDER BY g.id`,
-    JSON.stringify(options.stoppingSdsIds),
+    JSON.stringify(options.leavingSdsIds),
   ).map((raw) => withParts(db, raw));
 }
 
@@ -111,7 +121,7 @@ export function pgsWithRestartedMember(db: Database): PgRecord[] {
 /** True if every group has all its copies, none is fresh, and none lists a start older than the registered one. */
 export function groupsAreWhole(db: Database): boolean {
   return db.get(
-    `SELECT 1 AS found FROM pg WHERE missing_copies > 0 OR fresh = 1 UNION ALL
+    `SELECT 1 AS found FROM pg WHERE missing_copies > 0 OR fresh = 1 OR misplaced = 1 UNION ALL
      SELECT 1 FROM sds_device_inventory d JOIN pg_member m
        ON m.device_id = d.id AND m.incarnation_counter < d.incarnation_counter LIMIT 1`,
   ) === undefined;
@@ -156,6 +166,12 @@ export function memberCounts(db: Database, poolId: PoolId): Map<DeviceId, number
     poolId,
   );
   return new Map(rows.map((row) => [row.deviceId, row.count]));
+}
+
+/** Groups that list the device. */
+export function memberPgIds(db: Database, deviceId: DeviceId): PgId[] {
+  return db.all<{ pgId: PgId }>("SELECT pg_id AS pgId FROM pg_member WHERE device_id = ?", deviceId)
+    .map((row) => row.pgId);
 }
 
 /** True if a device of the SDS is a member of any group of the pool. */
@@ -271,6 +287,22 @@ export function updatePg(db: Database, pg: PgRecord, configVersion: number): voi
       Math.floor(copy.sinceMs),
     );
   }
+  noteWhetherMisplaced(db, pg.pgId);
+}
+
+/** Says where the group's copies should be: no change of its configuration. */
+export function setTarget(db: Database, pgId: PgId, target: readonly DeviceId[]): void {
+  db.run("UPDATE pg SET target = ? WHERE id = ?", JSON.stringify(target), pgId);
+  noteWhetherMisplaced(db, pgId);
+}
+
+function noteWhetherMisplaced(db: Database, pgId: PgId): void {
+  db.run(
+    `UPDATE pg SET misplaced = target <> '[]' AND target <> (
+       SELECT json_group_array(device_id) FROM (SELECT device_id FROM pg_member WHERE pg_id = pg.id ORDER BY position))
+     WHERE id = ?`,
+    pgId,
+  );
 }
 
 /** The copy may not return by delta. */

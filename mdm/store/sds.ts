@@ -13,6 +13,9 @@ import {
   type SdsId,
 } from "@/shared/ids.ts";
 
+/** What an operator made of an SDS. */
+export type SdsService = "in" | "failed" | "leaving";
+
 export interface SdsRow {
   readonly sdsId: SdsId;
   readonly name: string;
@@ -21,6 +24,8 @@ export interface SdsRow {
   readonly componentId: ComponentId;
   readonly clusterNodeId: number;
   readonly claimedBytes: number;
+  /** `failed`, `leaving`: an operator wants its copies elsewhere; the latter is removed when it holds none. */
+  readonly service: SdsService;
   readonly address: string;
   readonly controlPort: number | null;
   readonly dataPort: number | null;
@@ -30,7 +35,7 @@ export interface SdsRow {
 
 const SELECT =
   `SELECT s.id AS sdsId, s.name, s.pd_id AS domainId, s.fault_set_id AS faultSetId, s.component_id AS componentId,
-    s.cluster_node_id AS clusterNodeId, s.total_capacity_bytes AS claimedBytes, c.address, c.control_port AS controlPort,
+    s.cluster_node_id AS clusterNodeId, s.total_capacity_bytes AS claimedBytes, s.service, c.address, c.control_port AS controlPort,
     c.data_port AS dataPort, c.mgmt_port AS mgmtPort, c.node_key_hex AS nodeKeyHex
   FROM sds_nodes s JOIN component_registry c ON c.component_id = s.component_id`;
 
@@ -96,4 +101,8 @@ export function peersOfSds(db: Database, sdsId: SdsId): SdsRow[] {
     sdsId,
     sdsId,
   );
+}
+
+export function setSdsService(db: Database, sdsId: SdsId, service: SdsService): void {
+  db.run("UPDATE sds_nodes SET service = ? WHERE id = ?", service, sdsId);
 }

@@ -5,7 +5,7 @@
  * @module
  */
 import { type PgChangeAnswer, type PgChangeCall, type PgConfig, pgConfigIsSigned } from "@/shared/api/pg.ts";
-import type { PgRow, SdsHeartbeatCall } from "@/shared/api/sds.ts";
+import type { SdsHeartbeatCall } from "@/shared/api/sds.ts";
 import { every, sleep, type Timer } from "@/shared/clock.ts";
 import { COPIES } from "@/shared/constants.ts";
 import { StorageError } from "@/shared/errors.ts";
@@ -20,6 +20,7 @@ import { type Chunk, type ChunkId, chunkKey } from "@/sds/device/chunk.ts";
 import type { Device } from "@/sds/device/device.ts";
 import { ChangeAgent } from "@/sds/replication/change_agent.ts";
 import { ChunkLocks } from "@/sds/replication/chunk_locks.ts";
+import { CopyReports } from "@/sds/replication/copy_reports.ts";
 import { Group } from "@/sds/replication/group.ts";
 import { clearIntents } from "@/sds/replication/intent_clearing.ts";
 import { Grace } from "@/sds/replication/grace.ts";
@@ -64,6 +65,7 @@ export class ReplicaDevice {
   #lastJudgedMs: number;
   readonly joins: JoinSet;
   readonly handOvers: HandOvers;
+  readonly copies: CopyReports = new CopyReports(this);
   readonly #grace: Grace;
   #stopped = false;
 
@@ -270,26 +272,10 @@ export class ReplicaDevice {
       failed: this.store.failed !== undefined,
       usedBytes: totals.usedBytes,
       capacityBytes: totals.capacityBytes,
-      rows: this.rows({ all: options.allRows }),
+      rows: this.copies.rows({ all: options.allRows }),
+      ...(this.copies.droppedPgs.length > 0 && { droppedPgs: [...this.copies.droppedPgs] }),
       servingCount: this.servingCount,
     };
-  }
-
-  /** Rows that changed since the last taken beat, or all of them. */
-  rows(options: { all: boolean }): PgRow[] {
-    const rows: PgRow[] = [];
-    for (const group of this.groups.values()) {
-      if (group.storage === undefined || !(options.all || group.rowChanged)) continue;
-      rows.push({ pgId: group.pgId, epoch: group.storage.epoch, complete: group.storage.complete });
-    }
-    return rows;
-  }
-
-  rowsTaken(rows: readonly PgRow[]): void {
-    for (const row of rows) {
-      const group = this.groups.get(row.pgId);
-      if (group?.storage?.epoch === row.epoch && group.storage.complete === row.complete) group.rowChanged = false;
-    }
   }
 
   /** Syncs and clears what is not dirty any more, before a clean stop; a device that has failed is left as it is. */

@@ -158,6 +158,8 @@ export const sdsHeartbeatCallSchema = z.object({
     capacityBytes: count,
     /** Rows that changed since the last answered beat. */
     rows: z.array(pgRowSchema),
+    /** Groups whose copy was deleted on the MDM's order since the last answered beat; left out when there are none. */
+    droppedPgs: z.array(idSchema<PgId>()).optional(),
     /** Groups this device serves as primary now. */
     servingCount: count,
   })),
@@ -198,6 +200,17 @@ export const pgOrderSchema = z.object({
 });
 export type PgOrder = z.output<typeof pgOrderSchema>;
 
+/**
+ * The MDM orders a copy to be deleted that others have replaced (I18). A device whose copy has stored `belowEpoch` or above, or that
+ * is a member or joins, keeps it. Said again until the row is gone.
+ */
+export const pgDropSchema = z.object({
+  deviceId: idSchema<DeviceId>(),
+  pgId: idSchema<PgId>(),
+  belowEpoch: idSchema<Epoch>(),
+});
+export type PgDrop = z.output<typeof pgDropSchema>;
+
 export const sdsHeartbeatAnswerSchema = z.object({
   mdmTerm: count,
   mdmTimeMs: z.number(),
@@ -213,6 +226,8 @@ export const sdsHeartbeatAnswerSchema = z.object({
   joinTasks: z.array(joinTaskSchema),
   /** Left out when there are none. */
   pgOrders: z.array(pgOrderSchema).optional(),
+  /** Left out when there are none. */
+  pgDrops: z.array(pgDropSchema).optional(),
   /** To a process that stops: no group needs it any more that others could serve. Left out otherwise. */
   mayStop: z.boolean().optional(),
   /**

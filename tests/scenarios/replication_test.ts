@@ -251,7 +251,10 @@ Deno.test("scenario: a member that is lost delays writes until it is removed, an
     await fixture.untilFull();
     // What it holds now is looked at by taking the other away.
     primary.crash({ hostDown: false });
-    await fixture.until("the returned member serves alone", async () => (await fixture.pgs()).every(isAlone));
+    await fixture.until(
+      "the returned member serves alone",
+      async () => (await fixture.pgs()).every(isAlone) && fixture.deviceOf(secondary).servingCount === 4,
+    );
     await sdc.refresh();
     const expected = new Uint8Array(FRAGMENT).fill(2, 0, BLOCK).fill(3, BLOCK, 2 * BLOCK);
     assertEquals(await content(sdc), expected);

@@ -4,7 +4,7 @@
  * @module
  */
 import { volumeById } from "@/mdm/store/volumes.ts";
-import { BLOCK_BYTES, CHUNK_BYTES } from "@/shared/constants.ts";
+import { BLOCK_BYTES, CHUNK_BYTES, TIMES } from "@/shared/constants.ts";
 import { assert } from "@/shared/errors.ts";
 import type { Guards } from "@/shared/guards.ts";
 import { asId, type PoolId, type VolumeId } from "@/shared/ids.ts";
@@ -38,6 +38,10 @@ export interface ClusterOptions {
   /** Newest regions per group that stay set. */
   readonly regionsKeptSet: number;
   readonly guards: Guards;
+  /** SDSs from the start; default 3. */
+  readonly sdsCount?: number;
+  /** Time after which the MDM replaces a device that is away, in ms. */
+  readonly outAfterMs?: number;
 }
 
 /** A volume at an SDC that uses it. */
@@ -51,7 +55,7 @@ export interface ClusterMapping {
 /** All processes of a cluster. */
 export class Cluster {
   readonly mdm: MdmHost;
-  readonly sdss: readonly SdsHost[];
+  readonly sdss: SdsHost[];
   readonly sdcs: readonly SdcHost[];
   /** One per SDC. */
   readonly mappings: ClusterMapping[] = [];
@@ -60,6 +64,7 @@ export class Cluster {
   readonly #http: HttpSend;
   readonly #bases = new Map<number, number>();
   #poolId = 0;
+  readonly #newSds: (index: number) => SdsHost;
 
   constructor(options: ClusterOptions) {
     const { world, random, guards, regionsKeptSet } = options;
@@ -69,13 +74,17 @@ export class Cluster {
       world,
       random,
       guards,
-      mdm: { auth: "open", joinToken: JOIN_TOKEN, pgCountMin: PG_COUNT, pgCountMax: PG_COUNT },
+      mdm: {
+        auth: "open",
+        joinToken: JOIN_TOKEN,
+        pgCountMin: PG_COUNT,
+        pgCountMax: PG_COUNT,
+        times: { ...TIMES, outAfterMs: options.outAfterMs ?? TIMES.outAfterMs },
+      },
     });
     const node = { world, random, mdmUrl: this.mdm.url, joinToken: JOIN_TOKEN };
-    this.sdss = Array.from(
-      { length: SDS_COUNT },
-      (_, index) => new SdsHost(`sds-${index + 1}`, { ...node, guards, regionsKeptSet }),
-    );
+    this.#newSds = (index) => new SdsHost(`sds-${index + 1}`, { ...node, guards, regionsKeptSet });
+    this.sdss = Array.from({ length: options.sdsCount ?? SDS_COUNT }, (_, index) => this.#newSds(index));
     this.sdcs = Array.from({ length: options.sdcCount }, (_, index) => new SdcHost(`sdc-${index + 1}`, node));
     this.#http = new SimProcess("operator", { world, random }).start().http;
   }
@@ -128,6 +137,19 @@ export class Cluster {
   async isWhole(): Promise<boolean> {
     const { pools } = await this.overview();
     return pools.length === 1 && pools[0]!.pgs.total === PG_COUNT && pools[0]!.pgs.full === PG_COUNT;
+  }
+
+  /** One more SDS with a device. */
+  async addSds(): Promise<SdsHost> {
+    const sds = this.#newSds(this.sdss.length);
+    this.sdss.push(sds);
+    sds.start();
+    await this.#until("it is registered", async () => {
+      const { components } = await this.overview();
+      return components.some((component) => component.componentId === sds.name && component.state === "up");
+    });
+    await this.#create("/sds/add", { name: sds.name, total_capacity_gb: 2, devices: "blk0", protection_domain_id: 1 });
+    return sds;
   }
 
   /** What the MDM says of the cluster. */

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { misplacedPgs } from "@/mdm/store/pgs.ts";
 import { signingKey } from "@/mdm/secrets.ts";
 import type { ReplicaDevice } from "@/sds/replication/replica_device.ts";
 import {
@@ -175,11 +176,12 @@ export class SdsFixture {
     }
   }
 
-  /** Waits until every group has two members again. */
+  /** Waits until every group has two members again, in the order of its target. */
   async untilFull(): Promise<void> {
     await this.until("every group is full", async () => {
       const pgs = await this.pgs();
-      return pgs.length > 0 && pgs.every(({ members }) => members.length === 2);
+      return pgs.length > 0 && pgs.every(({ members }) => members.length === 2) &&
+        misplacedPgs(this.mdm.context.db).length === 0;
     });
   }
 

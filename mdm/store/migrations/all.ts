@@ -10,6 +10,7 @@ import { PLACEMENT } from "@/mdm/store/migrations/0004_placement.ts";
 import { IO_TOKENS } from "@/mdm/store/migrations/0005_io_tokens.ts";
 import { THICK_VOLUMES } from "@/mdm/store/migrations/0006_thick_volumes.ts";
 import { REVOCATIONS } from "@/mdm/store/migrations/0007_revocations.ts";
+import { TARGETS } from "@/mdm/store/migrations/0008_targets.ts";
 import type { Migration } from "@/shared/migrate.ts";
 
 export const MIGRATIONS: readonly Migration[] = [
@@ -20,4 +21,5 @@ export const MIGRATIONS: readonly Migration[] = [
   IO_TOKENS,
   THICK_VOLUMES,
   REVOCATIONS,
+  TARGETS,
 ];

@@ -8,10 +8,15 @@ import { StorageError } from "@/shared/errors.ts";
 import { installCommonRoutes } from "@/shared/http/app.ts";
 import { problemHandler } from "@/shared/http/problem.ts";
 import { ASSETS } from "@/mgmt/assets.ts";
+import { clusterFigures } from "@/mgmt/core/lists.ts";
+import { alertRoutes } from "@/mgmt/pages/alerts.ts";
+import { changeRoutes } from "@/mgmt/pages/changes.ts";
 import { clusterPage } from "@/mgmt/pages/cluster_page.ts";
 import { type MgmtParts, Visit, wantsPage } from "@/mgmt/pages/context.ts";
 import { errorPage } from "@/mgmt/pages/error_page.tsx";
-import { healthRoutes } from "@/mgmt/pages/health.ts";
+import { healthRoutes, requireSnapshot } from "@/mgmt/pages/health.ts";
+import { figureRoutes } from "@/mgmt/pages/figures.ts";
+import { settingsRoutes } from "@/mgmt/pages/settings.ts";
 import { isOpen, liveRoutes } from "@/mgmt/pages/live.ts";
 import { requireFormToken, securityHeaders } from "@/mgmt/pages/security.ts";
 import { accountRoutes, signInRoutes } from "@/mgmt/pages/sign_in.tsx";
@@ -34,7 +39,9 @@ export function createApp(parts: MgmtParts): Hono {
       const answer = turnedAway(c, parts);
       if (answer) return answer;
       await parts.poller.refresh();
-      return new Visit(c, parts).show(clusterPage("/metrics", parts.poller.view())!);
+      const view = parts.poller.view();
+      if (wantsPage(c)) return new Visit(c, parts).show(clusterPage("/metrics", view)!);
+      return c.json(clusterFigures(requireSnapshot(parts).overview, view.rates));
     },
   });
   const asProblem = problemHandler(log);
@@ -54,9 +61,13 @@ export function createApp(parts: MgmtParts): Hono {
     if (c.req.method === "GET") await parts.poller.refresh();
     return await next();
   });
+  app.route("/", figureRoutes(parts));
   app.route("/", healthRoutes(parts));
+  app.route("/", alertRoutes(parts));
   app.route("/", liveRoutes(parts));
   app.route("/", accountRoutes(parts));
+  app.route("/", changeRoutes(parts));
+  app.route("/", settingsRoutes(parts));
   return app;
 }
 

@@ -20,6 +20,10 @@ const CLUSTER_PATHS = [
   "/sdc/1",
   "/metrics",
   "/discovery",
+  "/topology",
+  "/pd",
+  "/pd/1",
+  "/rebuild",
 ];
 const OWN_PATHS = ["/alerts", "/health", "/account", "/audit"];
 

@@ -11,6 +11,7 @@ import { systemRandom } from "@/shared/random.ts";
 import { type RunningRole, runRole } from "@/shared/role_process.ts";
 import { type MgmtSettings, readMgmtSettings } from "@/shared/settings.ts";
 import { readJoinToken } from "@/shared/settings/environment.ts";
+import { AlertEngine } from "@/mgmt/alert_engine.ts";
 import { createApp } from "@/mgmt/app.ts";
 import {
   prepareFirstUser,
@@ -23,8 +24,10 @@ import { PasswordHasher } from "@/mgmt/auth/passwords.ts";
 import { SessionService } from "@/mgmt/auth/session_service.ts";
 import { SignIn } from "@/mgmt/auth/sign_in.ts";
 import { Enrolment } from "@/mgmt/enrolment.ts";
+import { backupFolder, Housekeeping } from "@/mgmt/housekeeping.ts";
 import { MdmClient } from "@/mgmt/mdm_client.ts";
 import { createMetrics } from "@/mgmt/metrics.ts";
+import { Monitor } from "@/mgmt/monitor.ts";
 import { Poller } from "@/mgmt/poller.ts";
 import { type MgmtStore, openStore } from "@/mgmt/store/store.ts";
 
@@ -47,11 +50,17 @@ async function startMgmt({ settings, log }: { settings: MgmtSettings; log: Logge
   });
   const mdm = mdmClient(settings);
   const metrics = createMetrics();
+  const alerts = new AlertEngine({ store, clock: systemClock });
+  const { pollMs } = settings;
+  const monitor = new Monitor({ send: fetchSend, clock: systemClock, pollMs, log, snapshots: store.snapshots });
+  const housekeeping = new Housekeeping({ store, clock: systemClock, log, backups: backupFolder(settings.dataDir) });
   const poller = new Poller({
     mdm,
+    alerts,
+    monitor,
     mdmUrl: settings.mdmUrl,
     clock: systemClock,
-    pollMs: settings.pollMs,
+    pollMs,
     log,
     remembered: store.topology.load(),
     remember: (snapshot) => store.topology.save(snapshot),
@@ -75,13 +84,27 @@ async function startMgmt({ settings, log }: { settings: MgmtSettings; log: Logge
     onOneTimePasswordReplaced: () => removeOneTimePassword(settings.dataDir),
   });
   const { auth, guiPort } = settings;
-  const app = createApp({ store, sessions, signIn, poller, clock: systemClock, log, metrics, auth, guiPort });
+  const app = createApp({
+    store,
+    sessions,
+    signIn,
+    poller,
+    alerts,
+    housekeeping,
+    mdm,
+    clock: systemClock,
+    log,
+    metrics,
+    auth,
+    guiPort,
+  });
   const enrolment = new Enrolment({ mdm, clock: systemClock, log });
   await enrolment.start();
   await poller.start();
+  housekeeping.start();
   const server = serveHttp({ app, hostname: settings.bindHost, port: guiPort, portSetting: "POWERFLEX_MGMT_GUI_PORT" });
   log.info("Pages at {url}", { url: server.url });
-  return { stop: () => stopMgmt({ server, enrolment, poller, store }) };
+  return { stop: () => stopMgmt({ server, enrolment, poller, monitor, housekeeping, store }) };
 }
 
 function mdmClient(settings: MgmtSettings): MdmClient {
@@ -100,10 +123,19 @@ function mdmClient(settings: MgmtSettings): MdmClient {
 }
 
 async function stopMgmt(
-  parts: { server: HttpServer; enrolment: Enrolment; poller: Poller; store: MgmtStore },
+  parts: {
+    server: HttpServer;
+    enrolment: Enrolment;
+    poller: Poller;
+    monitor: Monitor;
+    housekeeping: Housekeeping;
+    store: MgmtStore;
+  },
 ): Promise<void> {
   await parts.server.stop();
   await parts.enrolment[Symbol.asyncDispose]();
+  parts.housekeeping.stop();
   await parts.poller.stop();
+  await parts.monitor[Symbol.asyncDispose]();
   parts.store[Symbol.dispose]();
 }

@@ -8,6 +8,7 @@ import { z } from "zod";
 import { type Overview, overviewSchema } from "@/shared/api/overview.ts";
 import { type Clock, sleep, type Timer } from "@/shared/clock.ts";
 import type { Logger } from "@/shared/log.ts";
+import type { AlertEngine } from "@/mgmt/alert_engine.ts";
 import type { ClusterView, Contact, Snapshot } from "@/mgmt/core/cluster_view.ts";
 import {
   CLUSTER_KEY,
@@ -19,6 +20,7 @@ import {
   withPoint,
   withSample,
 } from "@/mgmt/core/rates.ts";
+import type { Monitor } from "@/mgmt/monitor.ts";
 import type { MdmClient } from "@/mgmt/mdm_client.ts";
 
 /** Time between two polls while somebody watches. */
@@ -40,6 +42,10 @@ interface PollerParts {
   readonly remembered: Snapshot | undefined;
   /** Keeps an overview for the next run. */
   readonly remember: (snapshot: Snapshot) => void;
+  /** Judges what each poll brought. */
+  readonly alerts: Pick<AlertEngine, "evaluate" | "open">;
+  /** Asks the other processes and writes figures down. */
+  readonly monitor: Pick<Monitor, "noteOverview" | "answers">;
   /** Told how long each poll took, and whether it brought an overview. */
   readonly onPolled?: (outcome: { readonly durationMs: number; readonly ok: boolean }) => void;
 }
@@ -73,6 +79,8 @@ export class Poller {
       snapshot: this.#snapshot,
       rates: this.#rates,
       history: this.#history,
+      alerts: this.#parts.alerts.open(),
+      answers: this.#parts.monitor.answers(),
     };
   }
 
@@ -125,6 +133,12 @@ export class Poller {
     });
   }
 
+  /** Resolves when what is known is from after this call: a poll that runs already may have asked before a change. */
+  async pollAnew(): Promise<void> {
+    await this.#polling;
+    await this.poll();
+  }
+
   #pollSoon(): void {
     if (this.#stopped || this.#polling) return;
     this.#timer?.cancel();
@@ -149,8 +163,22 @@ export class Poller {
       this.#noteFailure(error);
     }
     this.#polledAtMs = clock.monotonicMs();
+    this.#judge();
     onPolled?.({ durationMs: clock.monotonicMs() - startedMs, ok });
     for (const listener of [...this.#watchers]) listener();
+  }
+
+  #judge(): void {
+    const { alerts, monitor, mdmUrl, log } = this.#parts;
+    try {
+      alerts.evaluate({ contact: this.#contact, snapshot: this.#snapshot, rates: this.#rates, mdmUrl });
+      if (this.#contact.kind === "in_touch" && this.#snapshot) {
+        monitor.noteOverview(this.#snapshot.overview, this.#rates);
+      }
+    } catch (error) {
+      // A full disk must not keep people from seeing the cluster: the next poll tries again.
+      log.error("Cannot write down what the poll brought: {error}", { error: String(error) });
+    }
   }
 
   #accept(overview: Overview): void {

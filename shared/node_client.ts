@@ -72,12 +72,26 @@ export class NodeClient {
 
   /** Sends a signed call and gives the JSON of a good answer. @throws {StorageError} with the MDM's own words otherwise. */
   async call(method: "GET" | "POST", path: string, body?: unknown): Promise<unknown> {
+    return jsonOf(await this.exchange({ method, path, body }));
+  }
+
+  /**
+   * Sends a signed call and gives the answer, good or bad. @param request.timeoutMs for calls that may take longer than
+   * {@linkcode MDM_TIMEOUT_MS}. @throws {StorageError} `unavailable` when none came.
+   */
+  async exchange(
+    { method, path, body, timeoutMs = MDM_TIMEOUT_MS }: {
+      readonly method: "GET" | "POST" | "DELETE";
+      readonly path: string;
+      readonly body?: unknown;
+      readonly timeoutMs?: number;
+    },
+  ): Promise<HttpAnswer> {
     const { send, mdmUrl, componentId } = this.#options;
     const text = body === undefined ? "" : JSON.stringify(body);
     const nodeKeyHex = this.#nodeKeyHex;
-    let answer: HttpAnswer;
     try {
-      answer = await send({
+      return await send({
         method,
         url: `${mdmUrl}${path}`,
         headers: {
@@ -86,13 +100,12 @@ export class NodeClient {
           ...(nodeKeyHex !== undefined && signRequest({ method, path, body: text, nodeKeyHex, componentId })),
         },
         ...(body !== undefined && { body: text }),
-        timeoutMs: MDM_TIMEOUT_MS,
+        timeoutMs,
       });
     } catch (cause) {
       const reason = cause instanceof Error ? cause.message : String(cause);
       throw new StorageError("unavailable", `Cannot reach the MDM at ${mdmUrl}: ${reason}`, { cause });
     }
-    return jsonOf(answer);
   }
 
   async #enrolWith(proof: { join_token?: string | undefined; auth_token?: string }): Promise<void> {

@@ -117,14 +117,23 @@ export class SignIn {
   }
 
   /** Writes a row of the audit log. */
-  audit(userName: string, action: AuditAction, facts: { origin: Origin; refusedBecause?: string }): void {
+  audit(
+    userName: string,
+    action: AuditAction,
+    facts: {
+      readonly origin: Origin;
+      readonly refusedBecause?: string;
+      readonly detail?: string;
+      readonly isRefused?: boolean;
+    },
+  ): void {
     this.#parts.store.audit.add({
       atMs: this.#parts.clock.wallMs(),
       userName,
       action,
       address: facts.origin.address,
-      result: facts.refusedBecause === undefined ? "ok" : "refused",
-      detail: facts.refusedBecause ?? "",
+      result: facts.isRefused || facts.refusedBecause !== undefined ? "refused" : "ok",
+      detail: facts.refusedBecause ?? facts.detail ?? "",
     });
   }
 

@@ -5,6 +5,8 @@
  * @module
  */
 import type { Overview } from "@/shared/api/overview.ts";
+import type { Alert } from "@/mgmt/core/alerts.ts";
+import type { AnswerTable } from "@/mgmt/core/monitoring.ts";
 import type { HistoryPoint, RateTable } from "@/mgmt/core/rates.ts";
 
 /** Whether the MDM answers. Times are MGMT's wall clock in ms. */
@@ -29,6 +31,10 @@ export interface ClusterView {
   readonly snapshot: Snapshot | undefined;
   readonly rates: RateTable;
   readonly history: readonly HistoryPoint[];
+  /** Alerts that are not resolved, worst first. */
+  readonly alerts: readonly Alert[];
+  /** What the processes' own management listeners say. */
+  readonly answers: AnswerTable;
 }
 
 /** An overview and when MGMT received it. */

@@ -19,8 +19,6 @@ export interface Badge {
 
 /** Silence of an SDS after which people are told: three of its beats. */
 export const SDS_SILENT_AFTER_MS = 3 * TIMES.sdsHeartbeatMs;
-/** Silence of an SDC or MGMT (they beat each 10 s) after which people are told. */
-export const CLIENT_SILENT_AFTER_MS = TIMES.staleAfterMs;
 /** Used share of a pool or device, in percent, from which people are told. */
 export const FULL_WARNING_PERCENT = 80;
 /** Used share in percent from which it is urgent. */
@@ -69,6 +67,18 @@ export function livenessBadge(state: Liveness): Badge {
     case "never_seen":
       return { level: "idle", word: "Not seen yet" };
   }
+}
+
+const LIVENESS_WORDS: Readonly<Record<Liveness, string>> = {
+  up: "ACTIVE",
+  stale: "STALE",
+  down: "DOWN",
+  never_seen: "DOWN",
+};
+
+/** A process's state in the predecessor's words. */
+export function livenessWord(state: Liveness): string {
+  return LIVENESS_WORDS[state];
 }
 
 /** Badge of a pool. */

@@ -5,6 +5,7 @@
  */
 import type { Liveness, Overview, OverviewComponent } from "@/shared/api/overview.ts";
 import { TIMES } from "@/shared/constants.ts";
+import { livenessWord } from "@/mgmt/core/condition.ts";
 import type { ClusterView, Snapshot } from "@/mgmt/core/cluster_view.ts";
 import { clusterSentence } from "@/mgmt/core/sentence.ts";
 
@@ -40,13 +41,6 @@ export function healthMetrics({ components }: Overview) {
   };
 }
 
-const STATUS_WORDS: Readonly<Record<Liveness, string>> = {
-  up: "ACTIVE",
-  stale: "STALE",
-  down: "DOWN",
-  never_seen: "DOWN",
-};
-
 /** Every registered process. */
 export function componentSummaries({ components, mdmTimeMs }: Overview) {
   return components.map((component: OverviewComponent) => {
@@ -55,7 +49,7 @@ export function componentSummaries({ components, mdmTimeMs }: Overview) {
       component_id: component.componentId,
       component_type: component.componentType,
       address: component.host,
-      status: STATUS_WORDS[state],
+      status: livenessWord(state),
       registered_at: new Date(component.registeredAtMs).toISOString(),
       last_heartbeat_at: lastBeatAgeMs === null ? null : new Date(mdmTimeMs - lastBeatAgeMs).toISOString(),
       seconds_since_heartbeat: lastBeatAgeMs === null ? null : Math.round(lastBeatAgeMs / 100) / 10,

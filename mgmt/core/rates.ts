@@ -23,6 +23,7 @@ export interface IoRates {
   readonly writesPerSecond: number;
   readonly readBytesPerSecond: number;
   readonly writtenBytesPerSecond: number;
+  readonly errorsPerSecond: number;
 }
 
 /** Rates by the same keys; absent where no rate can be told yet. */
@@ -80,6 +81,7 @@ function ratesBetween(older: IoCounters, newer: IoCounters, seconds: number): Io
     writes: newer.writes - older.writes,
     readBytes: newer.readBytes - older.readBytes,
     writtenBytes: newer.writtenBytes - older.writtenBytes,
+    errors: newer.errors - older.errors,
   };
   if (Object.values(deltas).some((delta) => delta < 0)) return undefined;
   return {
@@ -87,15 +89,18 @@ function ratesBetween(older: IoCounters, newer: IoCounters, seconds: number): Io
     writesPerSecond: deltas.writes / seconds,
     readBytesPerSecond: deltas.readBytes / seconds,
     writtenBytesPerSecond: deltas.writtenBytes / seconds,
+    errorsPerSecond: deltas.errors / seconds,
   };
 }
 
-function addRates(a: IoRates, b: IoRates): IoRates {
+/** Both together. */
+export function addRates(a: IoRates, b: IoRates): IoRates {
   return {
     readsPerSecond: a.readsPerSecond + b.readsPerSecond,
     writesPerSecond: a.writesPerSecond + b.writesPerSecond,
     readBytesPerSecond: a.readBytesPerSecond + b.readBytesPerSecond,
     writtenBytesPerSecond: a.writtenBytesPerSecond + b.writtenBytesPerSecond,
+    errorsPerSecond: a.errorsPerSecond + b.errorsPerSecond,
   };
 }
 

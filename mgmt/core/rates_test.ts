@@ -42,7 +42,13 @@ Deno.test("withSample() keeps one sample at or beyond the window and drops older
 });
 
 Deno.test("withPoint() forgets what is older than the charts show", () => {
-  const rates = { readsPerSecond: 1, writesPerSecond: 0, readBytesPerSecond: 0, writtenBytesPerSecond: 0 };
+  const rates = {
+    readsPerSecond: 1,
+    writesPerSecond: 0,
+    readBytesPerSecond: 0,
+    writtenBytesPerSecond: 0,
+    errorsPerSecond: 0,
+  };
   const points = [0, 1_000, HISTORY_MS, HISTORY_MS + 1_000].map((atMs): HistoryPoint => ({ atMs, rates }));
   const history = points.reduce<readonly HistoryPoint[]>(withPoint, []);
   assertEquals(history.map(({ atMs }) => atMs), [1_000, HISTORY_MS, HISTORY_MS + 1_000]);

@@ -5,7 +5,6 @@
  */
 import type { Overview } from "@/shared/api/overview.ts";
 import type { ClusterView } from "@/mgmt/core/cluster_view.ts";
-import { alertsPage } from "@/mgmt/views/alerts.tsx";
 import {
   discoveryPage,
   healthPage,
@@ -13,6 +12,8 @@ import {
   performancePage,
   unreachablePage,
 } from "@/mgmt/views/cluster_pages.tsx";
+import { domainListPage, domainPage, treePage } from "@/mgmt/views/domains.tsx";
+import { rebuildPage } from "@/mgmt/views/metrics_pages.tsx";
 import { overviewPage } from "@/mgmt/views/overview.tsx";
 import type { Page } from "@/mgmt/views/page.ts";
 import { poolListPage, poolPage } from "@/mgmt/views/pools.tsx";
@@ -23,13 +24,15 @@ type Render = (overview: Overview, view: ClusterView) => Page;
 
 const LIST_PAGES: ReadonlyMap<string, { readonly title: string; readonly render: Render }> = new Map([
   ["/", { title: "Overview", render: overviewPage }],
+  ["/topology", { title: "Topology", render: treePage }],
+  ["/pd", { title: "Protection domains", render: domainListPage }],
+  ["/rebuild", { title: "Rebuild", render: rebuildPage }],
   ["/sds", { title: "Storage servers", render: sdsListPage }],
   ["/pool", { title: "Pools", render: poolListPage }],
   ["/volume", { title: "Volumes", render: volumeListPage }],
   ["/sdc", { title: "Clients", render: sdcListPage }],
   ["/metrics", { title: "Performance", render: performancePage }],
   ["/discovery", { title: "Discovery", render: discoveryPage }],
-  ["/alerts", { title: "Alerts", render: alertsPage }],
   ["/health", { title: "Health", render: healthPage }],
 ]);
 
@@ -38,7 +41,7 @@ export function clusterPage(path: string, view: ClusterView): Page | undefined {
   const overview = view.snapshot?.overview;
   const list = LIST_PAGES.get(path);
   if (list) return overview ? list.render(overview, view) : unreachablePage(list.title, view);
-  const [, kind, digits] = path.match(/^\/(sds|pool|volume|sdc)\/(\d{1,9})$/) ?? [];
+  const [, kind, digits] = path.match(/^\/(pd|sds|pool|volume|sdc)\/(\d{1,9})$/) ?? [];
   if (kind === undefined) return undefined;
   const parent = { title: LIST_PAGES.get(`/${kind}`)!.title, href: `/${kind}` };
   if (!overview) return { ...unreachablePage(parent.title, view), parent };
@@ -47,6 +50,7 @@ export function clusterPage(path: string, view: ClusterView): Page | undefined {
 }
 
 const ITEM_WORDS: Readonly<Record<string, string>> = {
+  pd: "Protection domain",
   sds: "Storage server",
   pool: "Pool",
   volume: "Volume",
@@ -59,6 +63,10 @@ function itemPage(
 ): Page | undefined {
   const { overview } = facts;
   switch (kind) {
+    case "pd": {
+      const domain = overview.domains.find(({ domainId }) => domainId === id);
+      return domain && domainPage(domain, facts);
+    }
     case "sds": {
       const sds = overview.sdss.find(({ sdsId }) => sdsId === id);
       return sds && sdsPage(sds, facts);

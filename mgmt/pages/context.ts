@@ -5,12 +5,19 @@
  */
 import type { Context } from "hono";
 import { deleteCookie, getCookie, setCookie } from "hono/cookie";
+import { StorageError } from "@/shared/errors.ts";
 import type { Clock } from "@/shared/clock.ts";
 import { remoteAddressOf } from "@/shared/http/serve.ts";
 import type { Logger } from "@/shared/log.ts";
 import type { SessionService, SignedIn } from "@/mgmt/auth/session_service.ts";
 import { type Origin, SESSION_AGE_MS } from "@/mgmt/auth/session_service.ts";
 import type { SignIn } from "@/mgmt/auth/sign_in.ts";
+import type { AlertEngine } from "@/mgmt/alert_engine.ts";
+import { DONE_SENTENCES, isDoneWord } from "@/mgmt/changes/change.ts";
+import { hasRole } from "@/mgmt/core/roles.ts";
+import type { Housekeeping } from "@/mgmt/housekeeping.ts";
+import type { MdmClient } from "@/mgmt/mdm_client.ts";
+import type { UserRole } from "@/mgmt/store/users.ts";
 import type { MgmtMetrics } from "@/mgmt/metrics.ts";
 import type { Poller } from "@/mgmt/poller.ts";
 import type { MgmtStore } from "@/mgmt/store/store.ts";
@@ -23,6 +30,9 @@ export interface MgmtParts {
   readonly sessions: SessionService;
   readonly signIn: SignIn;
   readonly poller: Poller;
+  readonly alerts: AlertEngine;
+  readonly housekeeping: Housekeeping;
+  readonly mdm: Pick<MdmClient, "operate">;
   readonly clock: Clock;
   readonly log: Logger;
   readonly metrics: MgmtMetrics;
@@ -106,14 +116,16 @@ export class Visit {
 
   /** The answer that shows `page` in its frame. */
   show(page: Page): Response {
+    const done = this.#c.req.query("done") ?? "";
     const facts: FrameFacts = {
       view: this.#parts.poller.view(),
       signedIn: this.signedIn({ touch: false }),
       theme: this.theme(),
-      path: this.#c.req.path,
+      path: new URL(this.#c.req.url).pathname + new URL(this.#c.req.url).search,
+      done: isDoneWord(done) ? DONE_SENTENCES[done] : undefined,
       formToken: this.formToken(),
     };
-    return this.#c.html(renderPage(page, facts), page.status ?? 200) as Response;
+    return this.#c.html(renderPage(page, facts), (page.status ?? 200) as 200) as Response; // Hono's type lists the statuses it knows
   }
 }
 
@@ -122,6 +134,17 @@ const STRICT = { path: "/", httpOnly: true, sameSite: "Strict" } as const;
 /** `next` if it is a path of ours, else the overview: a sign-in never leads elsewhere. */
 export function localPath(next: unknown): string {
   return typeof next === "string" && /^\/(?![/\\])[\w\-./?=&%]*$/.test(next) ? next : "/";
+}
+
+/** Who makes the request, if their role is `role` or a higher one. @throws {StorageError} `unauthorized`, `forbidden`. */
+export function requireRole(c: Context, parts: MgmtParts, role: UserRole): SignedIn {
+  const signedIn = new Visit(c, parts).signedIn();
+  const attempt = `Cannot ${c.req.method} ${c.req.path}`;
+  if (!signedIn) throw new StorageError("unauthorized", `${attempt}: nobody is signed in`);
+  if (!hasRole(signedIn.user.role, role)) {
+    throw new StorageError("forbidden", `${attempt}: ${signedIn.user.name} is ${signedIn.user.role}, it needs ${role}`);
+  }
+  return signedIn;
 }
 
 /** True for browsers: they are shown pages, others get JSON. */

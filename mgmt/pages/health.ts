@@ -1,22 +1,20 @@
 /**
- * Health and alerts, as pages for browsers and as JSON for scripts; without login under `POWERFLEX_AUTH=open`.
+ * Health, as a page for browsers and as JSON for scripts; without login under `POWERFLEX_AUTH=open`.
  *
  * @module
  */
 import { Hono } from "hono";
 import { StorageError } from "@/shared/errors.ts";
-import { alertCounts, alertsOf } from "@/mgmt/core/alerts.ts";
+import { alertCounts } from "@/mgmt/core/alerts.ts";
 import type { Snapshot } from "@/mgmt/core/cluster_view.ts";
 import { componentSummaries, healthMetrics, healthSummary } from "@/mgmt/core/health_summary.ts";
 import { clusterPage } from "@/mgmt/pages/cluster_page.ts";
 import { type MgmtParts, Visit, wantsPage } from "@/mgmt/pages/context.ts";
-import { contactAlerts } from "@/mgmt/views/alerts.tsx";
 
 /** The routes. */
 export function healthRoutes(parts: MgmtParts): Hono {
   const routes = new Hono();
   const view = () => parts.poller.view();
-  const alerts = () => [...contactAlerts(view()), ...alertsOf(requireSnapshot(parts).overview)];
   routes.get("/health", (c) => {
     if (wantsPage(c)) return new Visit(c, parts).show(clusterPage("/health", view())!);
     return c.json(healthSummary(requireSnapshot(parts), view()));
@@ -26,27 +24,15 @@ export function healthRoutes(parts: MgmtParts): Hono {
     return c.json({
       health_summary: healthSummary(snapshot, view()),
       health_metrics: healthMetrics(snapshot.overview),
-      alert_counts: alertCounts(alerts()),
+      alert_counts: alertCounts(parts.alerts.open()),
     });
   });
   routes.get("/health/api/components", (c) => c.json(componentSummaries(requireSnapshot(parts).overview)));
-  routes.get("/alerts", (c) => {
-    if (wantsPage(c)) return new Visit(c, parts).show(clusterPage("/alerts", view())!);
-    return c.json(
-      alerts().map(({ key, severity, subject, message, sinceMs }) => ({
-        id: key,
-        severity,
-        source: subject,
-        message,
-        state: "active",
-        since: sinceMs === undefined ? null : new Date(sinceMs).toISOString(),
-      })),
-    );
-  });
   return routes;
 }
 
-function requireSnapshot({ poller }: MgmtParts): Snapshot {
+/** What is known of the cluster. @throws {StorageError} `unavailable` while nothing is. */
+export function requireSnapshot({ poller }: MgmtParts): Snapshot {
   const { snapshot, contact, mdmUrl } = poller.view();
   if (snapshot) return snapshot;
   const reason = contact.kind === "lost" ? contact.reason : "it was not asked yet";

@@ -13,6 +13,8 @@ import { Hono } from "hono";
 import { streamSSE } from "hono/streaming";
 import { StorageError } from "@/shared/errors.ts";
 import { stoppingSignal } from "@/shared/http/serve.ts";
+import { hasRole } from "@/mgmt/core/roles.ts";
+import { alertListPage } from "@/mgmt/pages/alerts.ts";
 import { clusterPage } from "@/mgmt/pages/cluster_page.ts";
 import { localPath, type MgmtParts, Visit } from "@/mgmt/pages/context.ts";
 import { announcement, renderSections } from "@/mgmt/views/frame.tsx";
@@ -32,6 +34,10 @@ export function liveRoutes(parts: MgmtParts): Hono {
   for (
     const path of [
       "/",
+      "/topology",
+      "/rebuild",
+      "/pd",
+      "/pd/:id",
       "/sds",
       "/sds/:id",
       "/pool",
@@ -51,8 +57,17 @@ export function liveRoutes(parts: MgmtParts): Hono {
   routes.get("/events", (c) => {
     const path = localPath(c.req.query("page"));
     const visit = new Visit(c, parts);
-    const allowed = () => isOpen(path, parts) || visit.signedIn({ touch: false })?.user.mustChangePassword === false;
+    const allowed = () =>
+      isOpen(path.split("?")[0]!, parts) || visit.signedIn({ touch: false })?.user.mustChangePassword === false;
     if (!allowed()) throw new StorageError("unauthorized", "Cannot stream events: nobody is signed in");
+    const pageAt = (pathAndQuery: string): Page => {
+      const url = new URL(pathAndQuery, "http://localhost");
+      if (url.pathname !== "/alerts") {
+        return clusterPage(url.pathname, parts.poller.view()) ?? { title: "", sections: [] };
+      }
+      const role = visit.signedIn({ touch: false })?.user.role ?? "viewer";
+      return alertListPage(parts, Object.fromEntries(url.searchParams), hasRole(role, "operator"));
+    };
     const turns = new Turns();
     const unwatch = parts.poller.watch(() => turns.next());
     if (!unwatch) throw new StorageError("too_busy", "Cannot stream events: too many pages are open already");
@@ -71,7 +86,7 @@ export function liveRoutes(parts: MgmtParts): Hono {
             break;
           }
           const view = parts.poller.view();
-          const page: Page = clusterPage(path, view) ?? { title: "", sections: [] };
+          const page = pageAt(path);
           const { key, text } = announcement(view);
           const update = {
             title: page.title,

@@ -6,7 +6,36 @@
 import type { DatabaseSync } from "node:sqlite";
 
 /** What can be done. */
-export type AuditAction = "user_login" | "user_logout" | "user_created" | "password_changed" | "sessions_ended";
+export type AuditAction =
+  | "user_login"
+  | "user_logout"
+  | "user_created"
+  | "password_changed"
+  | "sessions_ended"
+  | "domain_created"
+  | "domain_deleted"
+  | "pool_created"
+  | "sds_added"
+  | "sds_failed"
+  | "sds_recovered"
+  | "sdc_added"
+  | "nodes_bootstrapped"
+  | "volume_created"
+  | "volume_mapped"
+  | "volume_unmapped"
+  | "volume_extended"
+  | "volume_deleted"
+  | "volume_written"
+  | "volume_read"
+  | "rebuild_started"
+  | "rebuild_cancelled"
+  | "alert_raised"
+  | "alert_acknowledged"
+  | "alert_suppressed"
+  | "alert_resolved"
+  | "config_changed"
+  | "clean_up"
+  | "backup_made";
 
 /** A row of `audit_logs`. */
 export interface AuditEntry {

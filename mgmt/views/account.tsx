@@ -108,6 +108,7 @@ export function accountPage(
 ): Page {
   return {
     title: "Your account",
+    isForm: true,
     sections: [
       {
         name: "password-panel",
@@ -163,6 +164,30 @@ const ACTION_WORDS: Readonly<Record<AuditEntry["action"], string>> = {
   user_created: "User made",
   password_changed: "Password changed",
   sessions_ended: "Other sessions ended",
+  domain_created: "Protection domain made",
+  domain_deleted: "Protection domain deleted",
+  pool_created: "Pool made",
+  sds_added: "Storage server added",
+  sds_failed: "Storage server marked failed",
+  sds_recovered: "Storage server let back",
+  sdc_added: "Client added",
+  nodes_bootstrapped: "Minimal set of nodes registered",
+  volume_created: "Volume made",
+  volume_mapped: "Volume mapped",
+  volume_unmapped: "Volume unmapped",
+  volume_extended: "Volume extended",
+  volume_deleted: "Volume deleted",
+  volume_written: "Written to a volume",
+  volume_read: "Read from a volume",
+  rebuild_started: "Rebuild started",
+  rebuild_cancelled: "Rebuild stopped",
+  alert_raised: "Alert raised",
+  alert_acknowledged: "Alert acknowledged",
+  alert_suppressed: "Alert suppressed",
+  alert_resolved: "Alert resolved",
+  config_changed: "Settings changed",
+  clean_up: "Database cleaned up",
+  backup_made: "Backup made",
 };
 
 /** Who did what. */

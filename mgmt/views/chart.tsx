@@ -1,27 +1,38 @@
 /**
- * Charts of the last ten minutes, drawn as SVG on the server.
+ * Charts over time, drawn as SVG on the server.
  *
  * @module
  */
 import { formatDuration } from "@/mgmt/core/format.ts";
-import { HISTORY_MS, type HistoryPoint, type IoRates } from "@/mgmt/core/rates.ts";
+import { HISTORY_MS } from "@/mgmt/core/rates.ts";
+
+/** A point of a chart. */
+interface TimePoint {
+  readonly atMs: number;
+}
 
 /** A line of a chart. */
-export interface Series {
+export interface Series<Point> {
   readonly name: string;
   /** `a` or `b`: colour and pattern. */
   readonly mark: "a" | "b";
-  readonly valueOf: (rates: IoRates) => number;
+  /** Undefined where it is not known: the line has a gap there. */
+  readonly valueOf: (point: Point) => number | undefined;
 }
 
-interface ChartProps {
-  readonly history: readonly HistoryPoint[];
-  readonly series: readonly Series[];
+interface ChartProps<Point extends TimePoint> {
+  /** Oldest first. */
+  readonly history: readonly Point[];
+  readonly series: readonly Series<Point>[];
   readonly label: string;
   /** Writes a value of the axis. */
   readonly format: (value: number) => string;
   /** 1024 for bytes: the axis ends at a round figure of its units. */
   readonly base?: 1000 | 1024;
+  /** Longest time that it shows. */
+  readonly spanMsMax?: number;
+  /** Points farther apart are not joined by a line. */
+  readonly gapMs?: number;
 }
 
 const WIDTH = 600;
@@ -34,10 +45,11 @@ const SPARK_SPAN_MS = 120_000;
 const GAP_MS = 25_000;
 
 /** A chart with an axis and a legend that says the newest values. */
-export function Chart({ history, series, label, format, base = 1000 }: ChartProps) {
+export function Chart<Point extends TimePoint>(props: ChartProps<Point>) {
+  const { history, series, label, format, base = 1000, spanMsMax = HISTORY_MS, gapMs = GAP_MS } = props;
   const newest = history.at(-1);
-  const spanMs = spanOf(history);
-  const values = history.flatMap(({ rates }) => series.map(({ valueOf }) => valueOf(rates)));
+  const spanMs = spanOf(history, spanMsMax);
+  const values = history.flatMap((point) => series.map(({ valueOf }) => valueOf(point) ?? 0));
   const top = niceTop(Math.max(0, ...values), base);
   return (
     <figure class="chart">
@@ -48,7 +60,7 @@ export function Chart({ history, series, label, format, base = 1000 }: ChartProp
             <svg viewBox="0 0 18 4" aria-hidden="true">
               <path d="M0 2h18" />
             </svg>
-            {name} <strong>{newest ? format(valueOf(newest.rates)) : "–"}</strong>
+            {name} <strong>{formatKnown(newest && valueOf(newest), format)}</strong>
           </span>
         ))}
       </figcaption>
@@ -63,7 +75,7 @@ export function Chart({ history, series, label, format, base = 1000 }: ChartProp
         >
           <path class="grid" d={`M0 .5H${WIDTH}M0 ${HEIGHT / 2}H${WIDTH}M0 ${HEIGHT - 0.5}H${WIDTH}`} />
           {series.map(({ name, mark, valueOf }) => (
-            <path key={name} class={`line ${mark}`} d={linePath(history, { valueOf, top, spanMs })} />
+            <path key={name} class={`line ${mark}`} d={linePath(history, { valueOf, top, spanMs, gapMs })} />
           ))}
         </svg>
         <span class="axis past" aria-hidden="true">{formatDuration(spanMs)} ago</span>
@@ -74,33 +86,41 @@ export function Chart({ history, series, label, format, base = 1000 }: ChartProp
 }
 
 /** A small line without axis, beside a figure that says the newest value. */
-export function Sparkline({ history, valueOf }: Pick<ChartProps, "history"> & Pick<Series, "valueOf">) {
+export function Sparkline<Point extends TimePoint>(
+  { history, valueOf }: Pick<ChartProps<Point>, "history"> & Pick<Series<Point>, "valueOf">,
+) {
   const newestMs = history.at(-1)?.atMs ?? 0;
   const recent = history.filter(({ atMs }) => newestMs - atMs <= SPARK_SPAN_MS);
-  const top = niceTop(Math.max(0, ...recent.map(({ rates }) => valueOf(rates))));
+  const top = niceTop(Math.max(0, ...recent.map((point) => valueOf(point) ?? 0)));
   return (
     <svg class="sparkline" viewBox={`0 0 ${WIDTH} ${HEIGHT}`} preserveAspectRatio="none" aria-hidden="true">
-      <path class="line a" d={linePath(recent, { valueOf, top, spanMs: SPARK_SPAN_MS })} />
+      <path class="line a" d={linePath(recent, { valueOf, top, spanMs: SPARK_SPAN_MS, gapMs: GAP_MS })} />
     </svg>
   );
 }
 
-function spanOf(history: readonly HistoryPoint[]): number {
-  const lengthMs = (history.at(-1)?.atMs ?? 0) - (history[0]?.atMs ?? 0);
-  return Math.min(HISTORY_MS, Math.max(SPAN_MS_MIN, lengthMs));
+function formatKnown(value: number | undefined, format: (value: number) => string): string {
+  return value === undefined ? "–" : format(value);
 }
 
-function linePath(
-  history: readonly HistoryPoint[],
-  scale: { readonly valueOf: (rates: IoRates) => number; readonly top: number; readonly spanMs: number },
+function spanOf(history: readonly TimePoint[], spanMsMax: number): number {
+  const lengthMs = (history.at(-1)?.atMs ?? 0) - (history[0]?.atMs ?? 0);
+  return Math.min(spanMsMax, Math.max(SPAN_MS_MIN, lengthMs));
+}
+
+function linePath<Point extends TimePoint>(
+  history: readonly Point[],
+  scale: Pick<Series<Point>, "valueOf"> & { readonly top: number; readonly spanMs: number; readonly gapMs: number },
 ): string {
   const endMs = history.at(-1)?.atMs ?? 0;
   let previousMs = -Infinity;
-  return history.map(({ atMs, rates }) => {
-    const x = WIDTH * (1 - (endMs - atMs) / scale.spanMs);
-    const y = HEIGHT - 2 - (HEIGHT - 4) * scale.valueOf(rates) / scale.top;
-    const command = atMs - previousMs > GAP_MS ? "M" : "L";
-    previousMs = atMs;
+  return history.map((point) => {
+    const value = scale.valueOf(point);
+    if (value === undefined) return "";
+    const x = WIDTH * (1 - (endMs - point.atMs) / scale.spanMs);
+    const y = HEIGHT - 2 - (HEIGHT - 4) * value / scale.top;
+    const command = point.atMs - previousMs > scale.gapMs ? "M" : "L";
+    previousMs = point.atMs;
     return `${command}${x.toFixed(1)} ${y.toFixed(1)}`;
   }).join("");
 }

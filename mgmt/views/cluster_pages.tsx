@@ -13,7 +13,7 @@ import { Chart } from "@/mgmt/views/chart.tsx";
 import type { Page } from "@/mgmt/views/page.ts";
 import { Badge, Command, DateTime, Empty, LevelIcon, Panel, Table } from "@/mgmt/views/parts.tsx";
 import { rateColumns } from "@/mgmt/views/rates.tsx";
-import { beatText } from "@/mgmt/views/sds.tsx";
+import { beatText } from "@/mgmt/views/tables.tsx";
 
 /** Rates of the cluster over time, and of its volumes now. */
 export function performancePage(overview: Overview, view: ClusterView): Page {
@@ -29,8 +29,8 @@ export function performancePage(overview: Overview, view: ClusterView): Page {
               label="Operations per second"
               format={formatCount}
               series={[
-                { name: "Reads", mark: "a", valueOf: (rates) => rates.readsPerSecond },
-                { name: "Writes", mark: "b", valueOf: (rates) => rates.writesPerSecond },
+                { name: "Reads", mark: "a", valueOf: ({ rates }) => rates.readsPerSecond },
+                { name: "Writes", mark: "b", valueOf: ({ rates }) => rates.writesPerSecond },
               ]}
             />
           </Panel>
@@ -46,8 +46,8 @@ export function performancePage(overview: Overview, view: ClusterView): Page {
               format={formatByteRate}
               base={1024}
               series={[
-                { name: "Reads", mark: "a", valueOf: (rates) => rates.readBytesPerSecond },
-                { name: "Writes", mark: "b", valueOf: (rates) => rates.writtenBytesPerSecond },
+                { name: "Reads", mark: "a", valueOf: ({ rates }) => rates.readBytesPerSecond },
+                { name: "Writes", mark: "b", valueOf: ({ rates }) => rates.writtenBytesPerSecond },
               ]}
             />
           </Panel>

@@ -6,7 +6,8 @@
 import { type ComponentChildren, Fragment } from "preact";
 import { renderToString } from "preact-render-to-string";
 import type { ClusterView } from "@/mgmt/core/cluster_view.ts";
-import { alertCounts, alertsOf } from "@/mgmt/core/alerts.ts";
+import { alertCounts } from "@/mgmt/core/alerts.ts";
+import { hasRole } from "@/mgmt/core/roles.ts";
 import { clusterSentence } from "@/mgmt/core/sentence.ts";
 import { formatDuration } from "@/mgmt/core/format.ts";
 import { ASSET_URLS } from "@/mgmt/assets.ts";
@@ -15,21 +16,25 @@ import { ClockTime, LevelIcon } from "@/mgmt/views/parts.tsx";
 
 const NAVIGATION = [
   { href: "/", title: "Overview" },
+  { href: "/topology", title: "Topology" },
+  { href: "/pd", title: "Protection domains" },
   { href: "/sds", title: "Storage servers" },
   { href: "/pool", title: "Pools" },
   { href: "/volume", title: "Volumes" },
   { href: "/sdc", title: "Clients" },
   { href: "/metrics", title: "Performance" },
+  { href: "/rebuild", title: "Rebuild" },
   { href: "/alerts", title: "Alerts" },
   { href: "/discovery", title: "Discovery" },
 ] as const;
 
 /** The whole document of `page`. */
 export function renderPage(page: Page, facts: FrameFacts): string {
-  const { view, path, signedIn } = facts;
+  const { view, signedIn } = facts;
+  const path = facts.path.split("?")[0]!;
   const clusterName = view.snapshot?.overview.clusterName;
   return document(
-    { title: [page.title, clusterName].filter(Boolean).join(" · "), theme: facts.theme, live: true },
+    { title: [page.title, clusterName].filter(Boolean).join(" · "), theme: facts.theme, live: page.isForm !== true },
     (
       <div class="frame">
         <header class="side">
@@ -53,13 +58,16 @@ export function renderPage(page: Page, facts: FrameFacts): string {
             </ul>
           </nav>
           <div class="foot">
-            <ThemeChoice theme={facts.theme} formToken={facts.formToken} path={path} />
+            <ThemeChoice theme={facts.theme} formToken={facts.formToken} path={facts.path} />
             {signedIn
               ? (
                 <div class="who">
                   <a href="/account" aria-current={path === "/account" ? "page" : undefined}>{signedIn.user.name}</a>
                   {signedIn.user.role === "admin" && (
-                    <a href="/audit" aria-current={path === "/audit" ? "page" : undefined}>Audit log</a>
+                    <>
+                      <a href="/audit" aria-current={path === "/audit" ? "page" : undefined}>Audit log</a>
+                      <a href="/settings" aria-current={path === "/settings" ? "page" : undefined}>Settings</a>
+                    </>
                   )}
                   <form method="post" action="/sign-out">
                     <input type="hidden" name="form_token" value={facts.formToken} />
@@ -74,7 +82,7 @@ export function renderPage(page: Page, facts: FrameFacts): string {
               )}
           </div>
         </header>
-        <main id="main" tabindex={-1} data-events={eventsUrl(path)}>
+        <main id="main" tabindex={-1} data-events={eventsUrl(facts.path)}>
           <div class="title">
             {page.parent && (
               <p class="parent">
@@ -82,8 +90,15 @@ export function renderPage(page: Page, facts: FrameFacts): string {
               </p>
             )}
             <h1>{page.title}</h1>
+            <Actions page={page} facts={facts} />
             <div data-live="contact">{contactSection(view).content}</div>
           </div>
+          {facts.done !== undefined && <p class="done" role="status">{facts.done}</p>}
+          {mayChange(facts) && (
+            <form id="act" method="post" hidden>
+              <input type="hidden" name="form_token" value={facts.formToken} />
+            </form>
+          )}
           <div class="sections">
             {page.sections.map((section) => (
               <div key={section.name} class="section" data-live={section.name}>{section.content}</div>
@@ -93,6 +108,22 @@ export function renderPage(page: Page, facts: FrameFacts): string {
       </div>
     ),
   );
+}
+
+/** What one can do here, for those who may. */
+function Actions({ page, facts }: { readonly page: Page; readonly facts: FrameFacts }) {
+  if (!page.actions || page.actions.length === 0 || !mayChange(facts)) return null;
+  return (
+    <div class="actions">
+      {page.actions.map(({ title, href, isPrimary }) => (
+        <a key={href} href={href} class={isPrimary ? "button primary" : "button"}>{title}</a>
+      ))}
+    </div>
+  );
+}
+
+function mayChange({ signedIn }: FrameFacts): boolean {
+  return signedIn !== undefined && hasRole(signedIn.user.role, "operator");
 }
 
 /** Sections of `page` and its frame as markup, by name: what the stream of events sends. */
@@ -150,13 +181,18 @@ function contactSection({ contact, snapshot, nowMs, mdmUrl }: ClusterView): Sect
   };
 }
 
-function alertCountSection({ snapshot, contact }: ClusterView): Section {
-  const counts = snapshot ? alertCounts(alertsOf(snapshot.overview)) : undefined;
-  const urgent = (counts?.critical ?? 0) + (counts?.error ?? 0) + (contact.kind === "lost" ? 1 : 0);
-  const total = urgent + (counts?.warning ?? 0) + (counts?.info ?? 0);
+function alertCountSection({ alerts }: ClusterView): Section {
+  const counts = alertCounts(alerts);
+  const urgent = counts.critical + counts.error;
+  const total = urgent + counts.warning + counts.info;
   return {
     name: "alert-count",
-    content: total === 0 ? null : <span class={urgent > 0 ? "count urgent" : "count"}>{total}</span>,
+    content: total === 0 ? null : (
+      <span class={urgent > 0 ? "count urgent" : "count"}>
+        {total}
+        <span class="visually-hidden">{total === 1 ? " open alert" : " open alerts"}</span>
+      </span>
+    ),
   };
 }
 

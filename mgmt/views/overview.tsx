@@ -5,7 +5,7 @@
  */
 import type { Overview, OverviewEvent, OverviewSds, OverviewVolume } from "@/shared/api/overview.ts";
 import type { ClusterView } from "@/mgmt/core/cluster_view.ts";
-import { alertsOf } from "@/mgmt/core/alerts.ts";
+import { isWanted } from "@/mgmt/core/alerts.ts";
 import { allPgs, type Level, rebuildProgress, sdsBadge, volumeBadge } from "@/mgmt/core/condition.ts";
 import {
   counted,
@@ -30,7 +30,7 @@ const EVENTS_SHOWN = 8;
 
 /** The overview of a cluster whose state is known. */
 export function overviewPage(overview: Overview, view: ClusterView): Page {
-  const alerts = alertsOf(overview);
+  const alerts = view.alerts.filter(isWanted);
   const hasServers = overview.sdss.length > 0;
   const sections: Section[] = [
     { name: "statement", content: <Statement overview={overview} stale={view.contact.kind === "lost"} /> },
@@ -146,7 +146,7 @@ function Figures({ overview, view }: { readonly overview: Overview; readonly vie
           <strong>{rates ? formatCount(rates.readsPerSecond) : "–"}</strong>
           <span class="quiet">/s</span>
           <span class="line">{rates ? formatByteRate(rates.readBytesPerSecond) : "–"}</span>
-          <Sparkline history={view.history} valueOf={(rate) => rate.readsPerSecond} />
+          <Sparkline history={view.history} valueOf={({ rates }) => rates.readsPerSecond} />
         </dd>
       </div>
       <div>
@@ -155,7 +155,7 @@ function Figures({ overview, view }: { readonly overview: Overview; readonly vie
           <strong>{rates ? formatCount(rates.writesPerSecond) : "–"}</strong>
           <span class="quiet">/s</span>
           <span class="line">{rates ? formatByteRate(rates.writtenBytesPerSecond) : "–"}</span>
-          <Sparkline history={view.history} valueOf={(rate) => rate.writesPerSecond} />
+          <Sparkline history={view.history} valueOf={({ rates }) => rates.writesPerSecond} />
         </dd>
       </div>
       <div>

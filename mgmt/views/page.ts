@@ -16,14 +16,25 @@ export interface Section {
   readonly content: ComponentChildren;
 }
 
+/** A way to a form. */
+export interface PageAction {
+  readonly title: string;
+  readonly href: string;
+  readonly isPrimary?: boolean;
+}
+
 /** A page of the frame. */
 export interface Page {
   readonly title: string;
   /** Above the title: the list that the page belongs to. */
   readonly parent?: { readonly title: string; readonly href: string };
   readonly sections: readonly Section[];
-  /** 404 for a page of something that is not there. */
-  readonly status?: 200 | 404;
+  /** Such as 404 for a page of something that is not there; 200 without. */
+  readonly status?: number;
+  /** What one can do here, for those who may. */
+  readonly actions?: readonly PageAction[];
+  /** Holds what people type: it is never loaded again by itself. */
+  readonly isForm?: boolean;
 }
 
 /** Colours that the reader chose. */
@@ -35,7 +46,10 @@ export interface FrameFacts {
   /** Undefined where `POWERFLEX_AUTH=open` shows a page without login. */
   readonly signedIn: SignedIn | undefined;
   readonly theme: Theme;
+  /** With its query. */
   readonly path: string;
+  /** What a change that led here did, in words. */
+  readonly done?: string | undefined;
   /** For forms of the frame. */
   readonly formToken: string;
 }

@@ -3,16 +3,16 @@
  *
  * @module
  */
-import type { Overview, OverviewPool, OverviewVolume } from "@/shared/api/overview.ts";
+import type { Overview, OverviewPool } from "@/shared/api/overview.ts";
 import type { ClusterView } from "@/mgmt/core/cluster_view.ts";
-import { deviceBadge, poolBadge, volumeBadge } from "@/mgmt/core/condition.ts";
+import { deviceBadge, poolBadge } from "@/mgmt/core/condition.ts";
 import { counted, formatBytes, formatDuration, formatPercent } from "@/mgmt/core/format.ts";
-import { volumeKey } from "@/mgmt/core/rates.ts";
 import { NextStep } from "@/mgmt/views/next_step.tsx";
 import type { Page } from "@/mgmt/views/page.ts";
-import { Badge, Bar, DateTime, Empty, Facts, Panel, SpaceUsed, Table } from "@/mgmt/views/parts.tsx";
-import { rateColumns } from "@/mgmt/views/rates.tsx";
-import { nameOf } from "@/mgmt/views/sds.tsx";
+import { Badge, Bar, Empty, Facts, Panel, SpaceUsed, Table } from "@/mgmt/views/parts.tsx";
+import { nameOf, PoolTable, VolumeTable } from "@/mgmt/views/tables.tsx";
+
+const CREATE = { title: "Create pool", href: "/pool/create", isPrimary: true };
 
 /** All pools. */
 export function poolListPage(overview: Overview, view: ClusterView): Page {
@@ -27,30 +27,10 @@ export function poolListPage(overview: Overview, view: ClusterView): Page {
     )
     : (
       <Panel title="All pools" flush>
-        <Table
-          caption="Pools"
-          rows={overview.pools}
-          rowKey={(pool) => pool.poolId}
-          columns={[
-            { title: "Name", cell: (pool: OverviewPool) => <a href={`/pool/${pool.poolId}`}>{pool.name}</a> },
-            { title: "Health", cell: (pool) => <Badge badge={poolBadge(pool)} /> },
-            {
-              title: "Space",
-              cell: (pool) => <SpaceUsed usedBytes={pool.rawUsedBytes} capacityBytes={pool.rawCapacityBytes} />,
-            },
-            {
-              title: "Given to volumes",
-              numeric: true,
-              wideOnly: true,
-              cell: (pool) => formatBytes(pool.provisionedBytes),
-            },
-            { title: "Groups full", numeric: true, cell: (pool) => `${pool.pgs.full} of ${pool.pgs.total}` },
-            { title: "Devices", numeric: true, wideOnly: true, cell: (pool) => pool.deviceCount },
-          ]}
-        />
+        <PoolTable pools={overview.pools} />
       </Panel>
     );
-  return { title: "Pools", sections: [{ name: "list", content }] };
+  return { title: "Pools", actions: [CREATE], sections: [{ name: "list", content }] };
 }
 
 /** One pool. */
@@ -60,6 +40,10 @@ export function poolPage(pool: OverviewPool, { overview, view }: { overview: Ove
   return {
     title: pool.name,
     parent: { title: "Pools", href: "/pool" },
+    actions: [
+      { title: "Create volume", href: `/volume/create?pool_id=${pool.poolId}`, isPrimary: true },
+      { title: "Over time", href: `/metrics/pool/${pool.poolId}` },
+    ],
     sections: [
       {
         name: "facts-panel",
@@ -164,41 +148,6 @@ function PoolDevices({ pool, overview }: { readonly pool: OverviewPool; readonly
         },
         { title: "Groups", numeric: true, cell: ({ device }) => device.pgCount, wideOnly: true },
         { title: "as primary", numeric: true, cell: ({ device }) => device.primaryCount, wideOnly: true },
-      ]}
-    />
-  );
-}
-
-/** Volumes as a table. */
-export function VolumeTable(props: {
-  readonly volumes: readonly OverviewVolume[];
-  readonly facts: { readonly overview: Overview; readonly view: ClusterView };
-}) {
-  const { volumes, facts: { overview, view } } = props;
-  if (volumes.length === 0) return <Empty title="No volume yet.">{null}</Empty>;
-  return (
-    <Table
-      caption="Volumes"
-      rows={volumes}
-      rowKey={(volume) => volume.volumeId}
-      columns={[
-        { title: "Name", cell: (volume: OverviewVolume) => <a href={`/volume/${volume.volumeId}`}>{volume.name}</a> },
-        { title: "State", cell: (volume) => <Badge badge={volumeBadge(volume.state)} /> },
-        {
-          title: "Used of size",
-          cell: (volume) =>
-            volume.usedBytes === null
-              ? formatBytes(volume.sizeBytes)
-              : <SpaceUsed usedBytes={volume.usedBytes} capacityBytes={volume.sizeBytes} />,
-        },
-        {
-          title: "Pool",
-          wideOnly: true,
-          cell: (volume) => nameOf(overview.pools, (pool) => pool.poolId === volume.poolId),
-        },
-        { title: "Clients", numeric: true, wideOnly: true, cell: (volume) => volume.mappings.length },
-        ...rateColumns<OverviewVolume>(view.rates, (volume) => volumeKey(volume.volumeId)),
-        { title: "Created", wideOnly: true, cell: (volume) => <DateTime atMs={volume.createdAtMs} /> },
       ]}
     />
   );

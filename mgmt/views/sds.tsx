@@ -6,18 +6,30 @@
 import type { Overview, OverviewDevice, OverviewSds } from "@/shared/api/overview.ts";
 import type { ClusterView } from "@/mgmt/core/cluster_view.ts";
 import { deviceBadge, sdsBadge } from "@/mgmt/core/condition.ts";
-import { formatDuration } from "@/mgmt/core/format.ts";
 import { sdsKey } from "@/mgmt/core/rates.ts";
 import { EventList } from "@/mgmt/views/overview.tsx";
 import type { Page } from "@/mgmt/views/page.ts";
 import { Badge, Command, Empty, Facts, Panel, SpaceUsed, Table } from "@/mgmt/views/parts.tsx";
-import { rateColumns } from "@/mgmt/views/rates.tsx";
+import { AnswerText } from "@/mgmt/views/answers.tsx";
+import {
+  beatText,
+  faultSetOf,
+  nameOf,
+  OwnRates,
+  SdsTable,
+  spaceOf,
+  sum,
+  type TableFacts,
+} from "@/mgmt/views/tables.tsx";
+
+const ACTIONS = [{ title: "Add storage server", href: "/sds/add", isPrimary: true }];
 
 /** All servers, by protection domain. */
 export function sdsListPage(overview: Overview, view: ClusterView): Page {
   if (overview.sdss.length === 0) {
     return {
       title: "Storage servers",
+      actions: ACTIONS,
       sections: [{
         name: "list",
         content: (
@@ -31,6 +43,7 @@ export function sdsListPage(overview: Overview, view: ClusterView): Page {
   }
   return {
     title: "Storage servers",
+    actions: ACTIONS,
     sections: overview.domains.map((domain) => ({
       name: `domain-${domain.domainId}`,
       content: (
@@ -42,43 +55,17 @@ export function sdsListPage(overview: Overview, view: ClusterView): Page {
   };
 }
 
-interface TableFacts {
-  readonly overview: Overview;
-  readonly view: ClusterView;
-}
-
-function SdsTable({ sdss, facts }: { readonly sdss: readonly OverviewSds[]; readonly facts: TableFacts }) {
-  if (sdss.length === 0) return <Empty title="No server in this domain yet.">{null}</Empty>;
-  return (
-    <Table
-      caption="Storage servers of this protection domain"
-      rows={sdss}
-      rowKey={(sds) => sds.sdsId}
-      columns={[
-        { title: "Name", cell: (sds) => <a href={`/sds/${sds.sdsId}`}>{sds.name}</a> },
-        { title: "State", cell: (sds) => <Badge badge={sdsBadge(sds)} /> },
-        { title: "Fault set", cell: (sds) => faultSetOf(facts.overview, sds), wideOnly: true },
-        { title: "Space", cell: (sds) => <SpaceUsed {...spaceOf(sds)} /> },
-        { title: "Groups", numeric: true, wideOnly: true, cell: (sds) => sum(sds.devices, (device) => device.pgCount) },
-        {
-          title: "as primary",
-          numeric: true,
-          wideOnly: true,
-          cell: (sds) => sum(sds.devices, (device) => device.primaryCount),
-        },
-        ...rateColumns<OverviewSds>(facts.view.rates, (sds) => sdsKey(sds.sdsId)),
-        { title: "Last beat", numeric: true, cell: (sds) => beatText(sds.lastBeatAgeMs), wideOnly: true },
-      ]}
-    />
-  );
-}
-
 /** One server with its devices. */
 export function sdsPage(sds: OverviewSds, { overview, view }: TableFacts): Page {
   const events = overview.events.filter((event) => event.subject === sds.name);
   return {
     title: sds.name,
     parent: { title: "Storage servers", href: "/sds" },
+    actions: [
+      sds.markedFailed
+        ? { title: "Let it return", href: `/sds/${sds.sdsId}/recover` }
+        : { title: "Mark failed", href: `/sds/${sds.sdsId}/fail` },
+    ],
     sections: [
       {
         name: "facts-panel",
@@ -88,6 +75,7 @@ export function sdsPage(sds: OverviewSds, { overview, view }: TableFacts): Page 
               facts={{
                 State: <Badge badge={sdsBadge(sds)} />,
                 "Last heartbeat": beatText(sds.lastBeatAgeMs, "never"),
+                "Its own word": <AnswerText answer={view.answers.get(sdsKey(sds.sdsId))} />,
                 "Protection domain": nameOf(overview.domains, (domain) => domain.domainId === sds.domainId),
                 "Fault set": faultSetOf(overview, sds),
                 Process: sds.componentId ?? "none is bound to it",
@@ -112,17 +100,14 @@ export function sdsPage(sds: OverviewSds, { overview, view }: TableFacts): Page 
       {
         name: "rates",
         content: (
-          <Panel title="Requests served as primary" flush>
-            <Table
-              caption="Rates"
-              rows={[sds]}
-              rowKey={() => sds.sdsId}
-              columns={[
-                { title: "Server", cell: () => sds.name },
-                ...rateColumns<OverviewSds>(view.rates, () => sdsKey(sds.sdsId)),
-              ]}
-            />
-          </Panel>
+          <OwnRates
+            title="Requests served as primary"
+            column="Server"
+            name={sds.name}
+            rates={view.rates}
+            rateKey={sdsKey(sds.sdsId)}
+            metricsHref={`/metrics/sds/${sds.sdsId}`}
+          />
         ),
       },
       {
@@ -168,34 +153,4 @@ function DeviceTable({ sds, overview }: { readonly sds: OverviewSds; readonly ov
 function PoolLink({ poolId, overview }: { readonly poolId: number | null; readonly overview: Overview }) {
   if (poolId === null) return <>none yet</>;
   return <a href={`/pool/${poolId}`}>{nameOf(overview.pools, (pool) => pool.poolId === poolId)}</a>;
-}
-
-function faultSetOf(overview: Overview, sds: OverviewSds): string {
-  if (sds.faultSetId === null) return "none";
-  return nameOf(overview.domains.flatMap((domain) => domain.faultSets), (set) => set.faultSetId === sds.faultSetId);
-}
-
-/** Name of the first of `items` that fits. */
-export function nameOf<Item extends { readonly name: string }>(
-  items: readonly Item[],
-  fits: (item: Item) => boolean,
-): string {
-  return items.find(fits)?.name ?? "unknown";
-}
-
-/** Age of a heartbeat. */
-export function beatText(ageMs: number | null, never = "–"): string {
-  if (ageMs === null) return never;
-  return ageMs < 2_000 ? "just now" : `${formatDuration(ageMs)} ago`;
-}
-
-function spaceOf(sds: OverviewSds) {
-  return {
-    usedBytes: sum(sds.devices, (device) => device.usedBytes),
-    capacityBytes: sum(sds.devices, (device) => device.capacityBytes),
-  };
-}
-
-function sum<Item>(items: readonly Item[], valueOf: (item: Item) => number): number {
-  return items.reduce((total, item) => total + valueOf(item), 0);
 }

@@ -17,6 +17,8 @@ function viewOf(overview: Overview): ClusterView {
     snapshot: { overview, takenAtMs: FIXTURE_TIME_MS },
     rates: new Map(),
     history: [],
+    alerts: [],
+    answers: new Map(),
   };
 }
 
@@ -56,7 +58,10 @@ Deno.test("renderSections() writes names as text, whatever they hold", () => {
       "/sdc",
       "/sdc/1",
       "/discovery",
-      "/alerts",
+      "/topology",
+      "/pd",
+      "/pd/1",
+      "/rebuild",
     ]
   ) {
     const markup = markupOf(path, hostile);

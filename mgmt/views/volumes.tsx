@@ -9,16 +9,18 @@ import { livenessBadge, volumeBadge } from "@/mgmt/core/condition.ts";
 import { formatBytes } from "@/mgmt/core/format.ts";
 import { sdcKey, volumeKey } from "@/mgmt/core/rates.ts";
 import { NextStep } from "@/mgmt/views/next_step.tsx";
-import type { Page } from "@/mgmt/views/page.ts";
+import type { Page, PageAction } from "@/mgmt/views/page.ts";
 import { Badge, Command, DateTime, Empty, Facts, Panel, SpaceUsed, Table } from "@/mgmt/views/parts.tsx";
-import { VolumeTable } from "@/mgmt/views/pools.tsx";
-import { rateColumns } from "@/mgmt/views/rates.tsx";
-import { beatText, nameOf } from "@/mgmt/views/sds.tsx";
-
-interface PageFacts {
-  readonly overview: Overview;
-  readonly view: ClusterView;
-}
+import { AnswerText } from "@/mgmt/views/answers.tsx";
+import {
+  accessWord,
+  beatText,
+  nameOf,
+  OwnRates,
+  SdcTable,
+  type TableFacts,
+  VolumeTable,
+} from "@/mgmt/views/tables.tsx";
 
 /** All volumes. */
 export function volumeListPage(overview: Overview, view: ClusterView): Page {
@@ -36,14 +38,19 @@ export function volumeListPage(overview: Overview, view: ClusterView): Page {
         <VolumeTable volumes={overview.volumes} facts={{ overview, view }} />
       </Panel>
     );
-  return { title: "Volumes", sections: [{ name: "list", content }] };
+  return {
+    title: "Volumes",
+    actions: [{ title: "Create volume", href: "/volume/create", isPrimary: true }],
+    sections: [{ name: "list", content }],
+  };
 }
 
 /** One volume: its state, who uses it, how to connect. */
-export function volumePage(volume: OverviewVolume, { overview, view }: PageFacts): Page {
+export function volumePage(volume: OverviewVolume, { overview, view }: TableFacts): Page {
   return {
     title: volume.name,
     parent: { title: "Volumes", href: "/volume" },
+    actions: volumeActions(volume),
     sections: [
       {
         name: "facts-panel",
@@ -80,21 +87,30 @@ export function volumePage(volume: OverviewVolume, { overview, view }: PageFacts
       {
         name: "rates",
         content: (
-          <Panel title="Requests" flush>
-            <Table
-              caption="Rates"
-              rows={[volume]}
-              rowKey={() => volume.volumeId}
-              columns={[
-                { title: "Volume", cell: () => volume.name },
-                ...rateColumns<OverviewVolume>(view.rates, () => volumeKey(volume.volumeId)),
-              ]}
-            />
-          </Panel>
+          <OwnRates
+            title="Requests"
+            column="Volume"
+            name={volume.name}
+            rates={view.rates}
+            rateKey={volumeKey(volume.volumeId)}
+            metricsHref={`/metrics/volume/${volume.volumeId}`}
+          />
         ),
       },
     ],
   };
+}
+
+function volumeActions({ volumeId, mappings }: OverviewVolume): PageAction[] {
+  const isMapped = mappings.length > 0;
+  const href = (word: string) => `/volume/${volumeId}/${word}`;
+  return [
+    { title: "Map", href: href("map"), isPrimary: !isMapped },
+    { title: "Extend", href: href("extend") },
+    ...(isMapped
+      ? [{ title: "Write", href: href("io/write") }, { title: "Read", href: href("io/read") }]
+      : [{ title: "Delete", href: href("delete") }]),
+  ];
 }
 
 function Mappings({ volume, overview }: { readonly volume: OverviewVolume; readonly overview: Overview }) {
@@ -116,8 +132,24 @@ function Mappings({ volume, overview }: { readonly volume: OverviewVolume; reado
           cell: ({ sdcId }) => <a href={`/sdc/${sdcId}`}>{nameOf(overview.sdcs, (sdc) => sdc.sdcId === sdcId)}</a>,
         },
         { title: "Access", cell: ({ accessMode }) => accessWord(accessMode) },
+        { title: "", cell: ({ sdcId }) => <UnmapLink volume={volume} sdcId={sdcId} overview={overview} /> },
       ]}
     />
+  );
+}
+
+function UnmapLink(
+  { volume, sdcId, overview }: {
+    readonly volume: OverviewVolume;
+    readonly sdcId: number;
+    readonly overview: Overview;
+  },
+) {
+  const client = nameOf(overview.sdcs, (sdc) => sdc.sdcId === sdcId);
+  return (
+    <a href={`/volume/${volume.volumeId}/unmap?sdc_id=${sdcId}`}>
+      Unmap<span class="visually-hidden">{volume.name} from {client}</span>
+    </a>
   );
 }
 
@@ -148,25 +180,18 @@ export function sdcListPage(overview: Overview, view: ClusterView): Page {
     )
     : (
       <Panel title="All clients" flush>
-        <Table
-          caption="Clients"
-          rows={overview.sdcs}
-          rowKey={(sdc) => sdc.sdcId}
-          columns={[
-            { title: "Name", cell: (sdc: OverviewSdc) => <a href={`/sdc/${sdc.sdcId}`}>{sdc.name}</a> },
-            { title: "State", cell: (sdc) => <Badge badge={livenessBadge(sdc.state)} /> },
-            { title: "Volumes", numeric: true, cell: (sdc) => sdc.mappings.length },
-            ...rateColumns<OverviewSdc>(view.rates, (sdc) => sdcKey(sdc.sdcId)),
-            { title: "Last beat", numeric: true, cell: (sdc) => beatText(sdc.lastBeatAgeMs), wideOnly: true },
-          ]}
-        />
+        <SdcTable sdcs={overview.sdcs} facts={{ overview, view }} />
       </Panel>
     );
-  return { title: "Clients", sections: [{ name: "list", content }] };
+  return {
+    title: "Clients",
+    actions: [{ title: "Add client", href: "/sdc/add", isPrimary: true }],
+    sections: [{ name: "list", content }],
+  };
 }
 
 /** One client. */
-export function sdcPage(sdc: OverviewSdc, { overview, view }: PageFacts): Page {
+export function sdcPage(sdc: OverviewSdc, { overview, view }: TableFacts): Page {
   return {
     title: sdc.name,
     parent: { title: "Clients", href: "/sdc" },
@@ -179,6 +204,7 @@ export function sdcPage(sdc: OverviewSdc, { overview, view }: PageFacts): Page {
               facts={{
                 State: <Badge badge={livenessBadge(sdc.state)} />,
                 "Last heartbeat": beatText(sdc.lastBeatAgeMs, "never"),
+                "Its own word": <AnswerText answer={view.answers.get(sdcKey(sdc.sdcId))} />,
                 Process: sdc.componentId ?? "none is bound to it",
                 Host: sdc.host,
                 Ports: `control ${sdc.controlPort}, management ${sdc.mgmtPort}, devices ${sdc.devicePort}`,
@@ -217,23 +243,16 @@ export function sdcPage(sdc: OverviewSdc, { overview, view }: PageFacts): Page {
       {
         name: "rates",
         content: (
-          <Panel title="Requests" flush>
-            <Table
-              caption="Rates"
-              rows={[sdc]}
-              rowKey={() => sdc.sdcId}
-              columns={[
-                { title: "Client", cell: () => sdc.name },
-                ...rateColumns<OverviewSdc>(view.rates, () => sdcKey(sdc.sdcId)),
-              ]}
-            />
-          </Panel>
+          <OwnRates
+            title="Requests"
+            column="Client"
+            name={sdc.name}
+            rates={view.rates}
+            rateKey={sdcKey(sdc.sdcId)}
+            metricsHref={`/metrics/sdc/${sdc.sdcId}`}
+          />
         ),
       },
     ],
   };
-}
-
-function accessWord(mode: "readWrite" | "readOnly"): string {
-  return mode === "readWrite" ? "read and write" : "read only";
 }

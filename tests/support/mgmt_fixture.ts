@@ -4,12 +4,15 @@
  * @module
  */
 import type { Hono } from "hono";
+import { AlertEngine } from "@/mgmt/alert_engine.ts";
 import { createApp } from "@/mgmt/app.ts";
 import { PasswordHasher } from "@/mgmt/auth/passwords.ts";
 import { SessionService } from "@/mgmt/auth/session_service.ts";
 import { SignIn } from "@/mgmt/auth/sign_in.ts";
+import { type BackupFolder, Housekeeping } from "@/mgmt/housekeeping.ts";
 import { MdmClient } from "@/mgmt/mdm_client.ts";
 import { createMetrics } from "@/mgmt/metrics.ts";
+import { Monitor } from "@/mgmt/monitor.ts";
 import { Poller } from "@/mgmt/poller.ts";
 import { type MgmtStore, openStore } from "@/mgmt/store/store.ts";
 import type { Overview, OverviewSds, PgCounts } from "@/shared/api/overview.ts";
@@ -218,6 +221,8 @@ export interface FakeMdm {
   /** What it answers; `undefined` = it is not there. */
   overview: Overview | undefined;
   readonly requests: HttpRequest[];
+  /** What it answers to changes, by method and path without query; `{}` to those that are not here. */
+  readonly answers: Map<string, { readonly status: number; readonly body: unknown }>;
   readonly send: HttpSend;
 }
 
@@ -227,10 +232,13 @@ export function fakeMdm(overview: Overview | undefined = overviewFixture()): Fak
   const mdm: FakeMdm = {
     overview,
     requests,
+    answers: new Map(),
     send: (request) => {
       requests.push(request);
       if (!mdm.overview) return Promise.reject(new TypeError("Connection refused (os error 111)"));
       const { pathname } = new URL(request.url);
+      const answer = mdm.answers.get(`${request.method} ${pathname}`);
+      if (answer) return Promise.resolve({ status: answer.status, body: JSON.stringify(answer.body) });
       const body = pathname === "/api/v1/overview"
         ? mdm.overview
         : { status: "registered", component_id: "mgmt-1", cluster_secret: "ab".repeat(32) };
@@ -249,6 +257,9 @@ export interface MgmtFixture extends AsyncDisposable {
   readonly store: MgmtStore;
   readonly mdm: FakeMdm;
   readonly poller: Poller;
+  readonly alerts: AlertEngine;
+  readonly monitor: Monitor;
+  readonly housekeeping: Housekeeping;
   readonly replacedCount: () => number;
 }
 
@@ -260,7 +271,14 @@ interface FixtureOptions {
   readonly oneTime?: boolean;
   readonly store?: MgmtStore;
   readonly pollMs?: number;
+  /** Management listeners of the other processes; all are healthy by default. */
+  readonly listeners?: HttpSend;
+  readonly backups?: BackupFolder;
 }
+
+/** Listeners that are all healthy. */
+const HEALTHY_LISTENERS: HttpSend = () => Promise.resolve({ status: 200, body: '{"status":"HEALTHY"}' });
+const NO_BACKUPS: BackupFolder = { path: "/nowhere", list: () => [], remove: () => {} };
 
 /** Starts MGMT and polls once. */
 export async function mgmtFixture(options: FixtureOptions): Promise<MgmtFixture> {
@@ -282,8 +300,14 @@ export async function mgmtFixture(options: FixtureOptions): Promise<MgmtFixture>
     keys: { load: () => key, save: (made) => key = made },
   });
   const log = logger("mgmt");
+  const alerts = new AlertEngine({ store, clock });
+  const { listeners = HEALTHY_LISTENERS, backups = NO_BACKUPS } = options;
+  const monitor = new Monitor({ send: listeners, clock, pollMs, log, snapshots: store.snapshots });
+  const housekeeping = new Housekeeping({ store, clock, log, backups });
   const poller = new Poller({
     mdm: client,
+    alerts,
+    monitor,
     mdmUrl: "http://127.0.0.1:8001",
     clock,
     pollMs,
@@ -300,16 +324,25 @@ export async function mgmtFixture(options: FixtureOptions): Promise<MgmtFixture>
   });
   let replaced = 0;
   const signIn = new SignIn({ store, sessions, hasher, clock, onOneTimePasswordReplaced: () => replaced++ });
-  const app = createApp({ store, sessions, signIn, poller, clock, log, metrics: createMetrics(), auth, guiPort: 5000 });
+  const metrics = createMetrics();
+  const app = createApp({
+    ...{ store, sessions, signIn, poller, alerts, housekeeping, mdm: client, clock, log, metrics, auth },
+    guiPort: 5000,
+  });
   await poller.start();
+  await monitor.settled();
   return {
     app,
     store,
     mdm,
     poller,
+    alerts,
+    monitor,
+    housekeeping,
     replacedCount: () => replaced,
     async [Symbol.asyncDispose]() {
       await poller.stop();
+      await monitor[Symbol.asyncDispose]();
       store[Symbol.dispose]();
     },
   };

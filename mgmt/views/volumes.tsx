@@ -132,7 +132,7 @@ function Mappings({ volume, overview }: { readonly volume: OverviewVolume; reado
           cell: ({ sdcId }) => <a href={`/sdc/${sdcId}`}>{nameOf(overview.sdcs, (sdc) => sdc.sdcId === sdcId)}</a>,
         },
         { title: "Access", cell: ({ accessMode }) => accessWord(accessMode) },
-        { title: "", cell: ({ sdcId }) => <UnmapLink volume={volume} sdcId={sdcId} overview={overview} /> },
+        { title: "Change", cell: ({ sdcId }) => <UnmapLink volume={volume} sdcId={sdcId} overview={overview} /> },
       ]}
     />
   );

@@ -20,6 +20,25 @@ const PATHS = [
   "/alerts",
   "/health",
   "/discovery",
+  "/topology",
+  "/pd",
+  "/pd/1",
+  "/rebuild",
+  "/rebuild/1",
+  "/pd/create",
+  "/pool/create",
+  "/sds/add",
+  "/sds/1/fail",
+  "/volume/create",
+  "/volume/1/map",
+  "/volume/1/delete",
+  "/volume/1/io/read",
+  "/alerts/1",
+  "/alerts/rules",
+  "/alerts/create",
+  "/alerts?state=resolved",
+  "/metrics/pool/1",
+  "/settings",
   "/account",
   "/audit",
 ];
@@ -110,7 +129,19 @@ Deno.test("scenario: a person signs in for the first time and watches a server f
         assertEquals(await accessibilityProblems(page), [], path);
       }
       await page.setViewportSize(PHONE);
-      for (const path of ["/", "/sds", "/volume/1"]) {
+      for (
+        const path of [
+          "/",
+          "/sds",
+          "/volume/1",
+          "/alerts",
+          "/alerts/1",
+          "/alerts/rules",
+          "/topology",
+          "/volume/create",
+          "/settings",
+        ]
+      ) {
         await page.goto(`${server.url}${path}`);
         assertEquals(await accessibilityProblems(page), [], path);
         assertEquals(await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), true, `${path} fits`);

@@ -71,6 +71,11 @@ export function errorTraits(code: ErrorCode): ErrorTraits {
   return CATALOG[code];
 }
 
+/** All codes, in the order of their numbers. */
+export function errorCodes(): readonly ErrorCode[] {
+  return Object.keys(CATALOG).filter(isErrorCode);
+}
+
 const BY_WIRE = new Map<number, ErrorCode>(
   Object.entries(CATALOG).map(([code, traits]) => [traits.wire, code as ErrorCode]),
 );

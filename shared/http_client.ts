@@ -25,8 +25,8 @@ export interface HttpAnswer {
 /** Sends one request. Rejects when no answer came: refused, reset or timed out. */
 export type HttpSend = (request: HttpRequest) => Promise<HttpAnswer>;
 
-/** Largest answer that is read, in bytes: a map of 4096 placement groups is far below. */
-export const HTTP_ANSWER_BYTES_MAX = 16 * 1024 * 1024;
+/** Largest answer that is read, in bytes: a read of 16 MiB in base64; a map of 4096 placement groups is far below. */
+export const HTTP_ANSWER_BYTES_MAX = 24 * 1024 * 1024;
 
 /** `fetch` of this host. */
 export const fetchSend: HttpSend = async (request) => {

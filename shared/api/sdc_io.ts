@@ -11,6 +11,8 @@
  */
 import { z } from "zod";
 import { idSchema } from "@/shared/api/pg.ts";
+import { assert } from "@/shared/errors.ts";
+import { HTTP_ANSWER_BYTES_MAX } from "@/shared/http_client.ts";
 import type { VolumeId } from "@/shared/ids.ts";
 
 /** Largest read or write of one call, in bytes: the limit of an IO plan. */
@@ -18,6 +20,8 @@ export const SDC_IO_BYTES_MAX = 16 * 1024 * 1024;
 
 /** Largest body of a call, in bytes: the data as base64, and room for the other fields. */
 export const SDC_IO_BODY_BYTES_MAX = Math.ceil(SDC_IO_BYTES_MAX / 3) * 4 + 1024;
+
+assert(SDC_IO_BODY_BYTES_MAX <= HTTP_ANSWER_BYTES_MAX, "the MDM can read the answer to the largest read");
 
 /** Longest time that the SDC works on a call, in ms; the MDM waits a little longer. */
 export const SDC_IO_MS_MAX = 30_000;

@@ -1,5 +1,5 @@
 /** What clients of the predecessor do besides the specification's groups. @module */
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { GIB, type SpecificationCluster } from "@/tests/integration/specification/cluster.ts";
 
 /** Declares these tests. */
@@ -74,5 +74,20 @@ export function oldClientTests(cluster: () => SpecificationCluster): void {
       (await cluster().ok("GET", `/vol/${id}`)).size_gb * GIB,
       Math.ceil(0.1001 * GIB / 4096) * 4096,
     );
+  });
+
+  Deno.test("old clients: a third thick volume of 800 MB in a pool of 2 GB is refused, the others stay (scenario D)", async () => {
+    const { poolId } = await cluster().cleanSlate();
+    const thick = { size_gb: 800 / 1024, provisioning: "thick", pool_id: poolId };
+    for (const name of ["first", "second"]) await cluster().ok("POST", "/vol/create", { ...thick, name });
+    await cluster().refused({ path: "/vol/create", body: { ...thick, name: "third" } }, {
+      status: 400,
+      says: /has 0\.438 GB of 2 GB left, 0\.781 GB are needed/,
+    });
+    const volumes = await cluster().ok("GET", "/vol/list");
+    assertEquals(volumes.map(({ name }: { name: string }) => name).sort(), ["first", "second"]);
+    const grown = await cluster().call("POST", `/vol/extend?volume_id=${volumes[0].id}&new_size_gb=1.5`);
+    assertEquals(grown.status, 400, JSON.stringify(grown.body));
+    assert((await cluster().ok("GET", `/vol/${volumes[0].id}`)).size_gb < 1);
   });
 }

@@ -1,10 +1,12 @@
 /**
- * The tests that the specification counts, in its groups, against one cluster of real processes, then what old clients do
- * besides. Its two tests of snapshots come with snapshots.
+ * The tests that the specification counts, in its groups, against one cluster of real processes: topology 5, volume life 6, IO 5,
+ * alerts 4, monitoring 2, discovery 1. Its two tests of snapshots come with snapshots. Then what old clients do besides.
  *
  * @module
  */
 import { SpecificationCluster } from "@/tests/integration/specification/cluster.ts";
+import { discoveryTests } from "@/tests/integration/specification/discovery.ts";
+import { ioTests } from "@/tests/integration/specification/io.ts";
 import { monitoringTests } from "@/tests/integration/specification/monitoring.ts";
 import { oldClientTests } from "@/tests/integration/specification/old_clients.ts";
 import { topologyTests } from "@/tests/integration/specification/topology.ts";
@@ -27,5 +29,7 @@ Deno.test.afterAll(async () => {
 
 topologyTests(cluster);
 volumeLifeTests(cluster);
+ioTests(cluster);
 monitoringTests(cluster);
+discoveryTests(cluster);
 oldClientTests(cluster);

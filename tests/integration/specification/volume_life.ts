@@ -24,6 +24,15 @@ export function volumeLifeTests(cluster: () => SpecificationCluster): void {
     });
   });
 
+  Deno.test("volume life: a thick volume reserves its size when it is created", async () => {
+    const { poolId } = await cluster().cleanSlate();
+    const id = await cluster().volume("thick", 0.5, { provisioning: "thick" });
+    assertEquals((await cluster().ok("GET", `/vol/${id}`)).provisioning, "thick");
+    assertEquals((await cluster().ok("GET", `/pool/${poolId}`)).reserved_capacity_gb, 0.5);
+    await cluster().ok("DELETE", `/vol/${id}`);
+    assertEquals((await cluster().ok("GET", `/pool/${poolId}`)).reserved_capacity_gb, 0);
+  });
+
   Deno.test("volume life: a volume is mapped to an SDC, which serves it", async () => {
     const { volumeId, sdcId } = await cluster().mapped();
     const read = () => cluster().ok("GET", `/vol/${volumeId}`);

@@ -167,8 +167,8 @@ export async function openVolume(state: DemoState): Promise<NbdClient> {
   return client;
 }
 
-/** An offset at which all ports of the demo are free now; far from the defaults, where a demo of the developer may run. */
-function freeOffset(flags: readonly string[]): number {
+/** An offset at which all ports of a demo with `flags` are free now; far from the defaults, where a demo of the developer may run. */
+export function freeOffset(flags: readonly string[]): number {
   for (let attempt = 0; attempt < 200; attempt++) {
     const offset = 13_000 + Math.floor(Math.random() * 25_000);
     const parsed = parseDemoOptions([...flags, "--port-offset", String(offset)]);

@@ -8,10 +8,8 @@
 
 /** Every guard, on. Numbers are those of the replication design. */
 export const ALL_GUARDS = Object.freeze({
-  /** A request starts only while every member grants its lease (3.3, I3). */
-  leaseAtStart: true,
-  /** A read is answered only while every member still grants its lease (3.3, I4). */
-  leaseAtAnswer: true,
+  /** A request starts, and a read is answered, only while every member grants its lease (3.3, I3, I4). */
+  lease: true,
   /** A lease that lapsed does not come back by itself: every group is opened again (3.3). */
   leaseLapse: true,
   /** A secondary takes over only after the grace (3.3). */

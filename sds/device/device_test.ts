@@ -329,6 +329,26 @@ Deno.test("Device of a full file system refuses new chunks and still takes overw
   await fixture.drive(device.close({ clean: true }));
 });
 
+Deno.test("Device whose disk fills up fills what it has reserved, checksums included", async () => {
+  const fixture = await DeviceFixture.format({ slotCount: 64 });
+  const device = await fixture.open();
+  const pg = await groupOf(device);
+  await fixture.drive(device.sync());
+  await fixture.time.run({ limitMs: fixture.time.nowMs + 1_000 });
+  fixture.disk.fill(true);
+  let count = 0;
+  const fillUp = async () => {
+    for (; count < 64; count++) {
+      await fixture.drive(writeStamp(device, { pg, chunkIndex: count, blockIndex: 0, stamp: 1 }));
+    }
+  };
+  await assertRejects(fillUp, Error, "pool_full");
+  await fixture.drive(device.sync());
+  assertEquals(device.failed, undefined);
+  assert(count >= 1, "some slots were reserved");
+  await fixture.drive(device.close({ clean: true }));
+});
+
 Deno.test("Device asserts that data is written only under a durable intent and a begun write (I7)", async () => {
   const fixture = await DeviceFixture.format();
   const device = await fixture.open();

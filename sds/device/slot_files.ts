@@ -60,6 +60,12 @@ export class SlotFiles {
     this.dirtyBytes += POPULATE_PIECE_BYTES;
   }
 
+  /** Gives the checksums of a slot space of their own. @throws {Error} from the disk: the caller judges it. */
+  populatePage(slot: number): void {
+    this.checksums.file.writeSync(ZERO_PAGE, slot * CHECKSUM_PAGE_BYTES);
+    this.checksums.touch();
+  }
+
   /** Zeroes the checksums of a slot. @throws {StorageError} device_failed */
   zeroPage(slot: number): void {
     this.writePage(slot, ZERO_PAGE);

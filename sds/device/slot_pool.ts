@@ -196,12 +196,16 @@ export class SlotPool {
     }
   }
 
-  /** Gives a slot space of its own; false if the file system is full. That harms nothing yet: the slot stays marked. */
+  /**
+   * Gives a slot space of its own, its checksums first, so that no write of either meets a full disk; false if the file system
+   * is full. That harms nothing yet: the slot stays marked.
+   */
   #fill(slot: number): boolean {
     const { files, health, noteDirty } = this.#options;
     if (this.#hasSpace(slot)) return true;
     if (this.#fileSystemFull) return false;
     try {
+      files.populatePage(slot);
       for (let piece = 0; piece < PIECES_PER_SLOT; piece++) files.zeroPiece(slot, piece);
       noteDirty();
       return true;

@@ -62,7 +62,7 @@ export function serveProblem(group: Group | undefined, epoch: number): ErrorCode
     group.device.configurationsChanged();
     return "not_ready";
   }
-  if (!guards.leaseAtStart) return undefined;
+  if (!guards.lease) return undefined;
   return group.primary.mayServe() ? undefined : "not_ready";
 }
 

@@ -120,8 +120,8 @@ export class ReadOperation implements LockHolder {
   #end(code: ErrorCode | undefined): void {
     const { device, primary } = this.#group;
     // The check before the answer: a lease that ended while the data was read means that another may have written since.
-    const { leaseAtAnswer, readLock } = device.context.guards;
-    const serves = primary !== undefined && (!leaseAtAnswer || primary.mayServe());
+    const { lease, readLock } = device.context.guards;
+    const serves = primary !== undefined && (!lease || primary.mayServe());
     // One comparison per read; a role that is not that of the newest configuration must not exist.
     const isNewest = primary === undefined ||
       this.#group.holds(primary.config === this.#group.config, "I4: reads are answered under the newest configuration");

@@ -42,6 +42,7 @@ export interface ClusterOptions {
   readonly sdsCount?: number;
   /** Time after which the MDM replaces a device that is away, in ms. */
   readonly outAfterMs?: number;
+  readonly times?: Record<keyof typeof TIMES, number>;
 }
 
 /** A volume at an SDC that uses it. */
@@ -67,7 +68,7 @@ export class Cluster {
   readonly #newSds: (index: number) => SdsHost;
 
   constructor(options: ClusterOptions) {
-    const { world, random, guards, regionsKeptSet } = options;
+    const { world, random, guards, regionsKeptSet, times = TIMES } = options;
     this.#world = world;
     this.#sharedVolume = options.sharedVolume;
     this.mdm = new MdmHost("mdm", {
@@ -79,11 +80,11 @@ export class Cluster {
         joinToken: JOIN_TOKEN,
         pgCountMin: PG_COUNT,
         pgCountMax: PG_COUNT,
-        times: { ...TIMES, outAfterMs: options.outAfterMs ?? TIMES.outAfterMs },
+        times: { ...times, outAfterMs: options.outAfterMs ?? times.outAfterMs },
       },
     });
     const node = { world, random, mdmUrl: this.mdm.url, joinToken: JOIN_TOKEN };
-    this.#newSds = (index) => new SdsHost(`sds-${index + 1}`, { ...node, guards, regionsKeptSet });
+    this.#newSds = (index) => new SdsHost(`sds-${index + 1}`, { ...node, guards, regionsKeptSet, times });
     this.sdss = Array.from({ length: options.sdsCount ?? SDS_COUNT }, (_, index) => this.#newSds(index));
     this.sdcs = Array.from({ length: options.sdcCount }, (_, index) => new SdcHost(`sdc-${index + 1}`, node));
     this.#http = new SimProcess("operator", { world, random }).start().http;

@@ -5,6 +5,7 @@
  */
 import { unreachable } from "@/shared/errors.ts";
 import type { SimProcess, World } from "@/tests/sim/process.ts";
+import type { DiskHarm } from "@/tests/sim/sds_host.ts";
 import type { SeededRandom } from "@/tests/sim/seeded_random.ts";
 
 /** Names of the processes of a cluster, by role. */
@@ -33,6 +34,12 @@ export type Fault =
     | { readonly kind: "reset"; readonly pair: readonly [string, string]; readonly everyMs: number }
     /** Calls over HTTP are broken with this chance, before or after they took effect. */
     | { readonly kind: "http_loss"; readonly chance: number }
+    /** Connections that are open from one host to the other carry nothing; new ones are well. */
+    | { readonly kind: "stall_connections"; readonly path: readonly [string, string] }
+    /** The disk of an SDS. */
+    | { readonly kind: "disk"; readonly name: string; readonly harm: DiskHarm }
+    /** At the end the MDM forgets what it decided since the begin: its database is replaced by a copy from then. */
+    | { readonly kind: "mdm_rollback" }
     | { readonly kind: "wall_jump"; readonly name: string; readonly byMs: number }
   );
 
@@ -53,8 +60,17 @@ const KIND_WEIGHTS = {
   isolate: 6,
   reset: 12,
   http_loss: 8,
+  stall_connections: 8,
+  disk_stall: 5,
+  disk_full: 3,
+  disk_fails: 4,
+  disk_damage: 2,
+  mdm_rollback: 0.5,
   wall_jump: 4,
 } as const;
+
+/** Harms that leave a copy wrong or unreadable. */
+export const DAMAGES = ["eio_read", "lost_write", "misplaced_write", "rot"] as const;
 
 /** Faults of one run. */
 export const FAULTS_MAX = 8;
@@ -79,6 +95,13 @@ function nextFault(random: SeededRandom, options: { readonly cast: Cast; fromMs:
     hostDown,
     atMs,
     lastsMs: random.pick([random.between(50, 1_500), random.between(1_000, 12_000)]),
+  });
+  const disk = (harm: DiskHarm, lastsMs: number): Fault => ({
+    kind: "disk",
+    name: random.pick(cast.sdss),
+    harm,
+    atMs,
+    lastsMs,
   });
   const kind = random.weighted(KIND_WEIGHTS);
   switch (kind) {
@@ -131,6 +154,18 @@ function nextFault(random: SeededRandom, options: { readonly cast: Cast; fromMs:
     }
     case "http_loss":
       return { kind: "http_loss", chance: random.between(0.05, 0.6), atMs, lastsMs: random.between(500, 10_000) };
+    case "stall_connections":
+      return { kind: "stall_connections", path: twoOf(random, all), atMs, lastsMs: random.between(1_000, 16_000) };
+    case "disk_stall":
+      return disk({ kind: "stall", forMs: random.between(200, 9_000) }, 0);
+    case "disk_full":
+      return disk({ kind: "full" }, random.between(500, 9_000));
+    case "disk_fails":
+      return disk({ kind: random.pick(["eio_write", "eio_sync"] as const) }, 5_000);
+    case "disk_damage":
+      return disk({ kind: random.pick(DAMAGES) }, 5_000);
+    case "mdm_rollback":
+      return { kind: "mdm_rollback", atMs, lastsMs: random.between(2_000, 12_000) };
     case "wall_jump":
       return { kind: "wall_jump", name: random.pick(all), byMs: random.between(-1e7, 1e7), atMs, lastsMs: 0 };
     default:
@@ -170,6 +205,9 @@ export interface FaultHands {
   /** The disk operation has not come: it may do no harm any more. */
   spareDisk(name: string): void;
   restart(name: string): void;
+  harmDisk(name: string, harm: DiskHarm): void;
+  backUpMdm(): void;
+  rollBackMdm(): void;
 }
 
 /** Schedules every fault of `plan`, and its end. Kills of a process that is down already only prolong nothing. */
@@ -218,6 +256,12 @@ function begin(fault: Fault, hands: FaultHands): void {
       return;
     case "wall_jump":
       return hands.process(fault.name).hostClock.jumpWall(fault.byMs);
+    case "stall_connections":
+      return sockets.stallFrom(...fault.path, fault.lastsMs);
+    case "disk":
+      return hands.harmDisk(fault.name, fault.harm);
+    case "mdm_rollback":
+      return hands.backUpMdm();
     default:
       return unreachable(fault);
   }
@@ -263,7 +307,12 @@ function end(fault: Fault, hands: FaultHands): void {
     case "http_loss":
       http.lossChance = 0;
       return;
+    case "disk":
+      return hands.spareDisk(fault.name);
+    case "mdm_rollback":
+      return hands.rollBackMdm();
     case "reset":
+    case "stall_connections":
     case "wall_jump":
       return;
     default:

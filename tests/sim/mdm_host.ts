@@ -19,7 +19,8 @@ export const MDM_PORT = 8001;
 /** One host with one MDM. */
 export class MdmHost {
   readonly process: SimProcess;
-  readonly #sqlite = new DatabaseSync(":memory:");
+  #sqlite = new DatabaseSync(":memory:");
+  #backup: Uint8Array | undefined;
   readonly #options: Partial<MdmOptions>;
   readonly #guards: Guards;
   #mdm: Mdm | undefined;
@@ -65,6 +66,21 @@ export class MdmHost {
     });
     serveHttp(MDM_PORT, (request) => mdm.app.fetch(request));
     this.#mdm = mdm;
+  }
+
+  /** Keeps a copy of the database as it is now. */
+  backUp(): void {
+    this.#backup = this.#sqlite.serialize();
+  }
+
+  /** The MDM dies and starts over the copy: whatever it decided since is forgotten. */
+  rollBack(): void {
+    assert(this.#backup !== undefined, "a copy was made");
+    this.process.crash();
+    this.#sqlite.close();
+    this.#sqlite = new DatabaseSync(":memory:");
+    this.#sqlite.deserialize(this.#backup);
+    this.start();
   }
 
   crash(options: { readonly hostDown: boolean }): void {

@@ -12,17 +12,19 @@
  *
  * @module
  */
-import { assert } from "@/shared/errors.ts";
+import { TIMES } from "@/shared/constants.ts";
+import { assert, type ErrorCode } from "@/shared/errors.ts";
 import { ALL_GUARDS, type GuardName, type Guards } from "@/shared/guards.ts";
 import { startLogging } from "@/shared/log.ts";
 import { Cluster } from "@/tests/sim/cluster.ts";
 import { differencesOfMembers, incompleteGroups, ServingWatch } from "@/tests/sim/cluster_checks.ts";
 import { EventLog } from "@/tests/sim/event_log.ts";
-import { endOf, type Fault, faultPlan, schedule } from "@/tests/sim/faults.ts";
+import { DAMAGES, endOf, type Fault, faultPlan, schedule } from "@/tests/sim/faults.ts";
 import { Oracle } from "@/tests/sim/oracle.ts";
 import { World } from "@/tests/sim/process.ts";
 import { SdcHost } from "@/tests/sim/sdc_host.ts";
-import { SdsHost } from "@/tests/sim/sds_host.ts";
+import { type Scenario, SCENARIOS } from "@/tests/sim/scenarios.ts";
+import { type DiskHarm, SdsHost } from "@/tests/sim/sds_host.ts";
 import { SeededRandom } from "@/tests/sim/seeded_random.ts";
 import { VirtualTime } from "@/tests/sim/virtual_time.ts";
 import { Workload } from "@/tests/sim/workload.ts";
@@ -79,15 +81,22 @@ export async function runSeed(options: RunOptions): Promise<Verdict> {
   const random = new SeededRandom(`seed-${options.seed}`);
   const log = new EventLog({ nowMs: () => time.nowMs, print: options.print });
   const world = new World({ time, random: random.fork("wire"), log });
-  const cluster = new Cluster({
-    world,
-    random,
+  const scenario = scenarioNamed(options.scenario);
+  const drawn = {
     sdcCount: random.integer(1, 2),
     sharedVolume: random.chance(0.5),
     regionsKeptSet: random.pick(REGIONS_KEPT_SET),
+  };
+  const cluster = new Cluster({
+    world,
+    random,
+    sdcCount: scenario?.sharedVolume ? 2 : drawn.sdcCount,
+    sharedVolume: scenario?.sharedVolume ?? drawn.sharedVolume,
+    regionsKeptSet: scenario?.regionsKeptSet ?? drawn.regionsKeptSet,
     guards: guardsWithout(options.without ?? []),
+    times: { ...TIMES, ...scenario?.times },
   });
-  const run = new Run({ time, random, log, world, cluster });
+  const run = new Run({ time, random, log, world, cluster, scenario });
   const { printLogs } = options;
   if (printLogs !== undefined) {
     startLogging({
@@ -112,6 +121,14 @@ export async function runSeed(options: RunOptions): Promise<Verdict> {
   }
 }
 
+/** @throws {Error} naming the scenarios, if there is none of that name. */
+function scenarioNamed(name: string | undefined): Scenario | undefined {
+  if (name === undefined) return undefined;
+  const scenario = SCENARIOS[name];
+  if (scenario !== undefined) return scenario;
+  throw new Error(`Cannot run scenario ${name}: there are ${Object.keys(SCENARIOS).join(", ")}`);
+}
+
 /** A line of the log without the time of this host, which means nothing in a run. */
 function withoutTime(line: string): string {
   const { "@timestamp": _, ...record } = JSON.parse(line);
@@ -124,6 +141,7 @@ interface RunParts {
   readonly log: EventLog;
   readonly world: World;
   readonly cluster: Cluster;
+  readonly scenario: Scenario | undefined;
 }
 
 class Run {
@@ -134,6 +152,7 @@ class Run {
   readonly #workloads: Workload[] = [];
   readonly #watch: ServingWatch;
   #number = 0;
+  #hasFailed = false;
 
   constructor(parts: RunParts) {
     this.#parts = parts;
@@ -162,7 +181,12 @@ class Run {
 
   /** True if the cluster came back whole and answered everything. */
   async #storm(): Promise<boolean> {
-    const { time, random, log, world, cluster } = this.#parts;
+    const { time, random, log, world, cluster, scenario } = this.#parts;
+    const fromMs = time.nowMs + 1_000;
+    const where = { cast: cluster.cast, fromMs };
+    const plan = this.plan = scenario?.plan(random.fork("faults"), where) ??
+      faultPlan(random.fork("faults"), { ...where, toMs: fromMs + STORM_MS });
+    const tolerated = toleratedErrors(plan);
     for (const { volumeId, sdc, changes } of cluster.mappings) {
       const workload = new Workload({
         time,
@@ -175,15 +199,16 @@ class Run {
         sizeBytes: VOLUME_BYTES,
         changes,
         requestCount: REQUEST_COUNT,
+        weights: scenario?.weights ?? {},
+        hotPlaceCount: scenario?.hotPlaceCount,
+        tolerated,
         device: () => sdc.device(volumeId),
         nextNumber: () => ++this.#number,
       });
       this.#workloads.push(workload);
       workload.start();
     }
-    const fromMs = time.nowMs + 1_000;
-    this.plan = faultPlan(random.fork("faults"), { cast: cluster.cast, fromMs, toMs: fromMs + STORM_MS });
-    schedule(this.plan, {
+    schedule(plan, {
       world,
       process: (name) => cluster.host(name).process,
       kill: (name, how) => this.#kill(name, how),
@@ -191,6 +216,9 @@ class Run {
       killInDisk: (name) => this.#sds(name).crashSoon(),
       spareDisk: (name) => this.#sds(name).spareDisks(),
       restart: (name) => cluster.host(name).start(),
+      harmDisk: (name, harm) => this.#harmDisk(name, harm),
+      backUpMdm: () => cluster.mdm.backUp(),
+      rollBackMdm: () => cluster.mdm.rollBack(),
     });
     await this.#runUntil({ limitMs: endOf(this.plan) + 1 });
     log.note("all faults are over");
@@ -203,6 +231,8 @@ class Run {
     look();
     const done = () => incomplete.length === 0 && answered();
     if (await this.#runUntil({ limitMs: time.nowMs + HEAL_MS_MAX, done })) return true;
+    // Some damage is for an operator to repair: then nothing is asked for but that no answer was wrong.
+    if (needsOperator(plan)) return false;
     const unanswered = this.#workloads.flatMap((workload) => workload.unanswered());
     const examples = [...incomplete.slice(0, 3), ...unanswered.slice(0, 3)].join("; ");
     this.problems.push(
@@ -216,7 +246,10 @@ class Run {
     const reading = Promise.all(this.#workloads.map((workload) => workload.readEverything()));
     await this.#await(reading, { what: "reading everything", limitMs: LOOK_MS_MAX });
     this.problems.push(...this.#oracle.problems());
-    const comparing = differencesOfMembers(this.#parts.cluster).then((found) => this.problems.push(...found));
+    const comparing = differencesOfMembers(this.#parts.cluster).then((found) => {
+      const isRead = (problem: string) => !problem.startsWith("C5:");
+      this.problems.push(...(isDamaged(this.plan) ? found.filter(isRead) : found));
+    });
     await this.#await(comparing, { what: "comparing the members", limitMs: LOOK_MS_MAX });
   }
 
@@ -226,10 +259,18 @@ class Run {
     return host;
   }
 
+  /** A device is only failed while every group has all its copies: two losses at once are more than two copies bear. */
+  #harmDisk(name: string, harm: DiskHarm): void {
+    const { cluster, log } = this.#parts;
+    const fails = harm.kind === "eio_write" || harm.kind === "eio_sync";
+    if (fails && (this.#hasFailed || incompleteGroups(cluster).length > 0)) return log.note(`${name} is spared`);
+    if (this.#sds(name).harmDisk(harm)) this.#hasFailed ||= fails;
+  }
+
   #kill(name: string, how: { readonly hostDown: boolean }): void {
     const { cluster } = this.#parts;
     const host = cluster.host(name);
-    if (!host.process.running) return;
+    if (!host.process.running && !(how.hostDown && host instanceof SdsHost)) return;
     host.crash(how);
     if (!(host instanceof SdcHost)) return;
     for (const [index, { sdc }] of cluster.mappings.entries()) {
@@ -261,4 +302,24 @@ class Run {
     if (!settled) this.problems.push(`${options.what} did not end in ${options.limitMs} ms`);
     return outcome === "done";
   }
+}
+
+/** True if a plan leaves wrong or unreadable bytes behind, which the cluster finds but does not repair yet. */
+function isDamaged(plan: readonly Fault[]): boolean {
+  return plan.some((fault) => fault.kind === "disk" && DAMAGES.some((kind) => kind === fault.harm.kind));
+}
+
+/** True if groups may have to wait for an operator afterwards. */
+function needsOperator(plan: readonly Fault[]): boolean {
+  return isDamaged(plan) || plan.some((fault) => fault.kind === "mdm_rollback");
+}
+
+/** Errors that clients may get. */
+function toleratedErrors(plan: readonly Fault[]): ReadonlySet<ErrorCode> {
+  const full = plan.some((fault) => fault.kind === "disk" && fault.harm.kind === "full");
+  return new Set<ErrorCode>([
+    ...(full ? ["pool_full" as const] : []),
+    ...(isDamaged(plan) ? ["checksum_mismatch" as const, "io_error" as const] : []),
+    ...(needsOperator(plan) ? ["give_up" as const, "fenced" as const] : []),
+  ]);
 }

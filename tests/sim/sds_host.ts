@@ -8,7 +8,8 @@ import type { DeviceLimits } from "@/sds/device/limits.ts";
 import type { ReplicaDevice } from "@/sds/replication/replica_device.ts";
 import type { Clock } from "@/shared/clock.ts";
 import { REGIONS_KEPT_SET, TIMES } from "@/shared/constants.ts";
-import { assert } from "@/shared/errors.ts";
+import { CHECKSUMS_FILE, DATA_FILE, INTENTS_FILE } from "@/sds/device/layout.ts";
+import { assert, unreachable } from "@/shared/errors.ts";
 import { ALL_GUARDS, type Guards } from "@/shared/guards.ts";
 import { logger } from "@/shared/log.ts";
 import { SimProcess, type World } from "@/tests/sim/process.ts";
@@ -24,6 +25,15 @@ const REBUILD_BYTES_PER_SECOND = 100 * 1024 * 1024;
 /** Time of an asynchronous disk operation, in ms: this at least, up to this, and now and then up to the last. */
 const DISK_MS = { min: 0.1, max: 3, slowChance: 0.02, slow: 150 } as const;
 
+/** What may go wrong with a disk. A failed write or sync ends its use for ever; lost and misplaced writes and rot are silent. */
+export type DiskHarm =
+  | { readonly kind: "eio_write" | "eio_sync" | "eio_read" | "lost_write" | "misplaced_write" | "rot" | "full" }
+  /** Asynchronous operations end so much later. */
+  | { readonly kind: "stall"; readonly forMs: number };
+
+/** Bits that flip at once, anywhere in the data. */
+const ROTTEN_BITS = 200;
+
 /** How an SDS is started, each time. */
 export interface SdsHostOptions {
   readonly world: World;
@@ -32,6 +42,7 @@ export interface SdsHostOptions {
   readonly joinToken: string;
   readonly regionsKeptSet?: number;
   readonly guards?: Guards;
+  readonly times?: Record<keyof typeof TIMES, number>;
 }
 
 /** One host with one SDS. */
@@ -68,7 +79,7 @@ export class SdsHost {
     this.#endDisks();
     const { clock, random, transport, http, serveHttp } = this.process.start();
     this.#clock = clock;
-    const { mdmUrl, joinToken, guards = ALL_GUARDS } = this.#options;
+    const { mdmUrl, joinToken, guards = ALL_GUARDS, times = TIMES } = this.#options;
     const sds = startSds({
       settings: {
         nodeId: this.name,
@@ -79,7 +90,7 @@ export class SdsHost {
         hostId: `${this.name}-host`,
         rebuildBytesPerSecond: REBUILD_BYTES_PER_SECOND,
         regionsKeptSet: this.#options.regionsKeptSet ?? REGIONS_KEPT_SET,
-        times: TIMES,
+        times,
       },
       joinToken,
       clock,
@@ -88,7 +99,11 @@ export class SdsHost {
       httpSend: http,
       log: logger("sim", this.name),
       database: this.#localDisk.openDatabase("sds_local.db"),
-      limits: { ...LIMITS, coldReadMs: this.#random.chance(COLD_CHANCE) ? 0 : Infinity },
+      limits: {
+        ...LIMITS,
+        intentClearMs: times.intentClearMs,
+        coldReadMs: this.#random.chance(COLD_CHANCE) ? 0 : Infinity,
+      },
       dataListener: transport.listen({ hostname: this.name, port: PORTS.dataPort }),
       diskOf: (name) => this.#disk(name),
       guards,
@@ -127,9 +142,52 @@ export class SdsHost {
     disk.inject({ operations: ["write", "sync"], skip: this.#random.integer(0, 40), times: 1, effect: "crash" });
   }
 
-  /** Takes `crashSoon` back if it has not struck. */
+  /** Lets something go wrong with its disk. False: it has none yet, or does not run. */
+  harmDisk(harm: DiskHarm): boolean {
+    const disk = [...this.#disks.values()][0];
+    if (disk === undefined || !this.process.running) return false;
+    const random = this.#random;
+    switch (harm.kind) {
+      case "eio_write":
+      case "eio_sync": {
+        const file = random.pick([DATA_FILE, CHECKSUMS_FILE, INTENTS_FILE]);
+        const operations = [harm.kind === "eio_sync" ? "sync" as const : "write" as const];
+        disk.inject({ operations, file, skip: random.integer(0, 10), times: 1, effect: "EIO" });
+        return true;
+      }
+      case "eio_read":
+        disk.inject({ operations: ["read"], file: DATA_FILE, skip: random.integer(0, 10), times: 2, effect: "EIO" });
+        return true;
+      case "lost_write":
+      case "misplaced_write": {
+        const effect = harm.kind === "lost_write" ? "lost" as const : "misplaced" as const;
+        disk.inject({ operations: ["write"], file: DATA_FILE, skip: random.integer(0, 10), times: 1, effect });
+        return true;
+      }
+      case "rot": {
+        if (!disk.exists(DATA_FILE)) return false;
+        const sizeBytes = disk.sizeOf(DATA_FILE);
+        const flip = () => disk.flipBit(DATA_FILE, { positionBytes: random.integer(0, sizeBytes - 1) });
+        for (let count = 0; count < ROTTEN_BITS && sizeBytes > 0; count++) flip();
+        return true;
+      }
+      case "full":
+        disk.fill(true);
+        return true;
+      case "stall":
+        disk.stall(harm.forMs);
+        return true;
+      default:
+        return unreachable(harm);
+    }
+  }
+
+  /** Takes back what has not struck. */
   spareDisks(): void {
-    for (const disk of this.#disks.values()) disk.clearFaults();
+    for (const disk of this.#disks.values()) {
+      disk.clearFaults();
+      disk.fill(false);
+    }
   }
 
   /** At the end of a run. */

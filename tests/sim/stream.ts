@@ -65,6 +65,7 @@ export class Stream {
   #reader: PendingRead | undefined;
   readonly #writers: PendingWrite[] = [];
   #pumping = false;
+  #stalledUntilMs = 0;
 
   constructor(options: StreamOptions) {
     this.#options = options;
@@ -115,6 +116,11 @@ export class Stream {
     this.#writeError = "the host is down";
   }
 
+  /** A path of the network loses what is on it for a while; TCP sends it again after that. */
+  stall(untilMs: number): void {
+    this.#stalledUntilMs = untilMs;
+  }
+
   #take(write: PendingWrite): void {
     if (this.#writeError !== undefined) return write.reject(new Error(`Cannot write: ${this.#writeError}`));
     const freeBytes = SOCKET_BUFFER_BYTES - this.#unreadBytes;
@@ -148,6 +154,8 @@ export class Stream {
 
   #arrive(): void {
     const { wire, from, to, name } = this.#options;
+    const stalledMs = this.#stalledUntilMs - wire.time.nowMs;
+    if (stalledMs > 0) return void wire.time.after(stalledMs, () => this.#arrive());
     if (wire.isCut(from.host, to.host)) return wire.whenHealed(from.host, to.host, () => this.#arrive());
     const head = this.#transit.shift();
     if (head !== undefined && !wire.isDown(to.host)) {

@@ -101,6 +101,15 @@ export class VirtualSockets {
     }
   }
 
+  /** What is sent on the present connections from one host to another arrives only after `forMs`; new ones are well. */
+  stallFrom(from: string, to: string, forMs: number): void {
+    const untilMs = this.#wire.time.nowMs + forMs;
+    for (const { client, server, toServer, toClient } of this.#pairs) {
+      if (client.host === from && server.host === to) toServer.stall(untilMs);
+      if (server.host === from && client.host === to) toClient.stall(untilMs);
+    }
+  }
+
   /** The process behind `end` died. Its host's kernel tells the peers, unless the host is down too. */
   processDied(end: StreamEnd): void {
     const hostDown = this.#wire.isDown(end.host);

@@ -14,7 +14,7 @@ import { fillStamped, SECTOR_BYTES } from "@/tests/sim/stamps.ts";
 import type { VirtualTime } from "@/tests/sim/virtual_time.ts";
 
 /** How often each operation is asked for, relative to the others. */
-const OPERATION_WEIGHTS = { read: 40, write: 42, trim: 4, write_zeroes: 5, flush: 9 } as const;
+export const OPERATION_WEIGHTS = { read: 40, write: 42, trim: 4, write_zeroes: 5, flush: 9 } as const;
 const FORCE_UNIT_ACCESS_CHANCE = 0.08;
 /** Kinds of ranges: within a block, some blocks, or far beyond a fragment. */
 const RANGE_WEIGHTS = { part: 35, blocks: 60, long: 5 } as const;
@@ -43,6 +43,12 @@ export interface WorkloadOptions {
   readonly sizeBytes: number;
   /** The part of the volume that this client changes; it reads all of it. Two clients never write the same block (C1). */
   readonly changes: { readonly startBytes: number; readonly endBytes: number };
+  /** Where they differ from {@linkcode OPERATION_WEIGHTS}. */
+  readonly weights?: Partial<Record<BlockOperation & keyof typeof OPERATION_WEIGHTS, number>>;
+  /** Places in the volume that are used over and over; {@linkcode HOT_PLACE_COUNT} without it. */
+  readonly hotPlaceCount?: number | undefined;
+  /** Errors that are no failures: of disks that are full, or broken on purpose. */
+  readonly tolerated?: ReadonlySet<ErrorCode>;
   /** Requests to send in all. */
   readonly requestCount: number;
   /** The device as long as its SDC runs; a new object after each restart. */
@@ -73,7 +79,7 @@ export class Workload {
   constructor(options: WorkloadOptions) {
     this.#options = options;
     const { sizeBytes, hotRandom: random } = options;
-    this.#hotOffsets = Array.from({ length: HOT_PLACE_COUNT }, (_, index) => {
+    this.#hotOffsets = Array.from({ length: options.hotPlaceCount ?? HOT_PLACE_COUNT }, (_, index) => {
       const chunk = random.integer(0, sizeBytes / CHUNK_BYTES - 1) * CHUNK_BYTES;
       if (index % 3 === 0 && chunk > 0) return chunk - 2 * BLOCK_BYTES; // across a chunk border
       return chunk + random.integer(0, CHUNK_BYTES / BLOCK_BYTES - HOT_BLOCKS) * BLOCK_BYTES;
@@ -134,7 +140,7 @@ export class Workload {
 
   #nextRequest(): Wanted {
     const { random } = this.#options;
-    const operation: BlockOperation = random.weighted(OPERATION_WEIGHTS);
+    const operation: BlockOperation = random.weighted({ ...OPERATION_WEIGHTS, ...this.#options.weights });
     const changes = operation !== "read" && operation !== "flush";
     return {
       operation,
@@ -220,7 +226,7 @@ export class Workload {
     if (flush !== undefined) oracle.flushEnded(flush, FLUSH_OUTCOMES[answer.error ?? ""] ?? "unknown");
     if (flush !== undefined && answer.error === "flush_lost") return;
     if (answer.error !== undefined) {
-      this.failures.push(`${name} failed: ${answer.error}`);
+      if (!this.#options.tolerated?.has(answer.error)) this.failures.push(`${name} failed: ${answer.error}`);
       if (open !== undefined) oracle.failed(open);
     } else if (open !== undefined) oracle.succeeded(open, answer.data);
   }

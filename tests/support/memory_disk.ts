@@ -34,9 +34,15 @@ export interface DiskFault {
   readonly skip?: number;
   /** Matching operations that fail; all from then on without it. */
   readonly times?: number;
-  /** `crash`: the process ends within the operation, of which a part may be done. */
-  readonly effect: "EIO" | "ENOSPC" | "crash";
+  /**
+   * `crash`: the process ends within the operation, of which a part may be done. `lost`, `misplaced`: a write that says it
+   * succeeded, and wrote nothing or wrote {@linkcode MISPLACED_BYTES} further on.
+   */
+  readonly effect: "EIO" | "ENOSPC" | "crash" | "lost" | "misplaced";
 }
+
+/** How far a misplaced write is from where it belongs. */
+const MISPLACED_BYTES = 8192;
 
 export interface MemoryDiskOptions {
   readonly path?: string;
@@ -64,6 +70,8 @@ export class MemoryDisk implements Disk {
   readonly #files = new Map<string, Inode>();
   readonly #databases = new Map<string, MemoryDatabase>();
   readonly #durableNames = new Set<string>();
+  #fullBytes: number | undefined;
+  #stalledUntilMs = 0;
   #faults: { readonly fault: DiskFault; seen: number }[] = [];
   #inodeCount = 0;
   /** Changed by a crash: handles of an older life are dead. */
@@ -123,6 +131,18 @@ export class MemoryDisk implements Disk {
     this.#faults.push({ fault, seen: 0 });
   }
 
+  /** From now on files do not grow beyond what they take now; `false`: they do again. */
+  fill(full: boolean): void {
+    this.#fullBytes = full ? this.#usedBytes() : undefined;
+  }
+
+  /** Asynchronous operations that begin within the next `forMs` end that much later. Needs a clock. */
+  stall(forMs: number): void {
+    const { clock } = this.#options;
+    assert(clock !== undefined, "only a disk with a clock stalls");
+    this.#stalledUntilMs = clock.monotonicMs() + forMs;
+  }
+
   /** Takes back all faults. */
   clearFaults(): void {
     this.#faults = [];
@@ -164,11 +184,12 @@ export class MemoryDisk implements Disk {
   }
 
   /** Counts an operation of a file and lets a fault strike. @throws {Error} with `code`, as the real disk does */
-  begin(operation: DiskOperation, name: string): void {
+  begin(operation: DiskOperation, name: string): "lost" | "misplaced" | undefined {
     if (this.#crashed) throw diskError("EIO", `${operation} of ${name} after the crash`);
     this.operationCount++;
     const struck = this.#strike(operation, name);
-    if (struck === undefined) return;
+    if (struck === undefined) return undefined;
+    if (struck.effect === "lost" || struck.effect === "misplaced") return struck.effect;
     if (struck.effect === "crash") {
       this.#die();
       this.#options.onCrash?.();
@@ -178,7 +199,7 @@ export class MemoryDisk implements Disk {
 
   /** @throws {Error} ENOSPC if a file cannot grow by so much */
   requireSpace(name: string, growthBytes: number): void {
-    const { capacityBytes } = this.#options;
+    const capacityBytes = this.#fullBytes ?? this.#options.capacityBytes;
     if (growthBytes <= 0 || capacityBytes === undefined) return;
     if (this.#usedBytes() + growthBytes > capacityBytes) {
       throw diskError("ENOSPC", `write of ${name}: the disk is full`);
@@ -198,7 +219,7 @@ export class MemoryDisk implements Disk {
         if (this.isAlive(life)) resolve();
       };
       if (clock === undefined) queueMicrotask(end);
-      else clock.setTimer(delayMs?.() ?? 0, end);
+      else clock.setTimer((delayMs?.() ?? 0) + Math.max(0, this.#stalledUntilMs - clock.monotonicMs()), end);
     });
   }
 
@@ -270,15 +291,16 @@ class MemoryFile implements DiskFile {
   writeSync(bytes: Uint8Array, positionBytes: number): void {
     const { content } = this.#inode;
     const wasOpen = !this.#closed && this.#disk.isAlive(this.#life);
+    let spoilt: "lost" | "misplaced" | undefined;
     try {
-      this.#begin("write");
+      spoilt = this.#begin("write");
     } catch (error) {
       const diedNow = wasOpen && !this.#disk.isAlive(this.#life);
       if (diedNow) content.write(bytes.subarray(0, writtenBeforeKill(bytes.length, positionBytes)), positionBytes);
       throw error;
     }
     this.#disk.requireSpace(this.#name, positionBytes + bytes.length - content.sizeBytes);
-    content.write(bytes, positionBytes);
+    if (spoilt !== "lost") content.write(bytes, positionBytes + (spoilt === "misplaced" ? MISPLACED_BYTES : 0));
   }
 
   async read(into: Uint8Array, positionBytes: number): Promise<number> {
@@ -318,9 +340,9 @@ class MemoryFile implements DiskFile {
     if (this.#inode.lockedBy === this) this.#inode.lockedBy = undefined;
   }
 
-  #begin(operation: DiskOperation): void {
+  #begin(operation: DiskOperation): "lost" | "misplaced" | undefined {
     this.#requireOpen();
-    this.#disk.begin(operation, this.#name);
+    return this.#disk.begin(operation, this.#name);
   }
 
   #requireOpen(): void {

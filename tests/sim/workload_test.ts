@@ -98,12 +98,15 @@ Deno.test("faultPlan() gives equal plans for equal seeds, and all its kinds over
   }
   assertEquals([...kinds].sort(), [
     "cut",
+    "disk",
     "http_loss",
     "kill",
     "kill_again",
     "kill_in_disk",
+    "mdm_rollback",
     "pause",
     "reset",
+    "stall_connections",
     "stop",
     "wall_jump",
   ]);

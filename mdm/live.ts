@@ -189,12 +189,13 @@ export class LiveState {
     return options.nowMs - Math.max(this.startedAtMs, known ? heard.atMs : 0);
   }
 
-  /** Notes an unplanned departure of the device at MDM time `atMs`; those of one incident count once. */
-  noteDeparture(deviceId: DeviceId, atMs: number): void {
+  /** Notes an unplanned departure of the device at MDM time `atMs`; those of one incident count once: true for its first. */
+  noteDeparture(deviceId: DeviceId, atMs: number): boolean {
     const device = this.device(deviceId);
     const last = device.departuresMs.at(-1);
-    if (last !== undefined && atMs - last < INCIDENT_MS) return;
+    if (last !== undefined && atMs - last < INCIDENT_MS) return false;
     device.departuresMs = [...device.departuresMs, atMs].slice(-DEPARTURES_KEPT_MAX);
+    return true;
   }
 }
 

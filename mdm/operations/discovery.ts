@@ -5,7 +5,7 @@
  * @module
  */
 import { createHash } from "node:crypto";
-import type { MdmContext } from "@/mdm/context.ts";
+import { type MdmContext, recordEvent } from "@/mdm/context.ts";
 import { componentStatusOf } from "@/mdm/core/health.ts";
 import { announce } from "@/mdm/operations/pgs.ts";
 import { beatAgeMs, livenessOfComponent } from "@/mdm/operations/processes.ts";
@@ -76,12 +76,16 @@ export function registerComponent(context: MdmContext, request: RegisterRequest)
       const { componentId } = request;
       const nodeKeyHex = newNodeKeyHex(context.secrets, { componentId, random: context.random });
       insertComponent(context.db, { ...request, nodeKeyHex, atMs });
+      recordRegistration(context, { request, isNew: true });
     } else if (
       moved || known.status !== "ACTIVE" || JSON.stringify(known.metadata) !== JSON.stringify(request.metadata)
     ) {
       updateComponent(context.db, { ...request, atMs });
     }
-    if (moved) raiseCounter(context.db, "config_version");
+    if (moved) {
+      recordRegistration(context, { request, isNew: false });
+      raiseCounter(context.db, "config_version");
+    }
     bindToNode(context, { request, atMs });
   });
   context.live.beat(request.componentId, context.clock.monotonicMs());
@@ -89,6 +93,13 @@ export function registerComponent(context: MdmContext, request: RegisterRequest)
   const component = componentById(context.db, request.componentId);
   assert(component !== undefined, "a row that was just committed is there");
   return { component, firstTime: known === undefined };
+}
+
+function recordRegistration(context: MdmContext, options: { request: RegisterRequest; isNew: boolean }): void {
+  const { componentId, componentType, address, controlPort } = options.request;
+  const place = `${address}:${controlPort ?? 0}`;
+  const message = `${componentType} ${componentId} ${options.isNew ? "enrolled from" : "moved to"} ${place}`;
+  recordEvent(context, { type: "component_registered", severity: "info", subject: componentId, message });
 }
 
 function checkProof(context: MdmContext, options: { request: RegisterRequest; known: ComponentRow | undefined }): void {

@@ -173,11 +173,19 @@ function afterCommittedChange(context: MdmContext, change: { before: PgRecord; a
   const stays = new Set(after.members.map((member) => member.deviceId));
   for (const member of before.members) {
     if (stays.has(member.deviceId) || leftAsPlanned(context, member)) continue;
-    context.live.noteDeparture(member.deviceId, context.time.nowMs());
+    if (context.live.noteDeparture(member.deviceId, context.time.nowMs())) recordDegraded(context, member);
     context.live.device(member.deviceId).lostAtMs = context.clock.monotonicMs();
   }
   const was = new Set(before.members.map((member) => member.deviceId));
   for (const { deviceId } of after.members) if (!was.has(deviceId)) context.live.device(deviceId).unreached = undefined;
+}
+
+/** The first group that lost a copy on the device; the others of the same incident say nothing more. */
+function recordDegraded(context: MdmContext, member: PgMember): void {
+  const sds = sdsById(context.db, member.sdsId)?.name ?? `SDS ${member.sdsId}`;
+  const device = deviceById(context.db, member.deviceId)?.name ?? `device ${member.deviceId}`;
+  const message = `Copies on ${device} of ${sds} are no longer current: their groups go on without it`;
+  recordEvent(context, { type: "replica_degraded", severity: "warning", subject: sds, message });
 }
 
 /** True if the member's process said that it stops, or is known to have stopped cleanly. */

@@ -25,9 +25,10 @@ import { nativeRoutes } from "@/mdm/routes/native.ts";
 import { poolRoutes } from "@/mdm/routes/pools.ts";
 import { sdcRoutes } from "@/mdm/routes/sdc.ts";
 import { sdsRoutes } from "@/mdm/routes/sds.ts";
+import { snapshotRoutes } from "@/mdm/routes/snapshots.ts";
 import { volumeRoutes } from "@/mdm/routes/volumes.ts";
 import { SDC_IO_BODY_BYTES_MAX } from "@/shared/api/sdc_io.ts";
-import { addRoute, type ApiInfo, serveDocument } from "@/shared/http/api.ts";
+import { addRoute, type ApiInfo, describePlainRoute, serveDocument } from "@/shared/http/api.ts";
 import { describeCommonRoutes, installCommonRoutes } from "@/shared/http/app.ts";
 import { NODE_HEADER } from "@/shared/http/node_auth.ts";
 import type { Logger } from "@/shared/log.ts";
@@ -59,8 +60,20 @@ export function mdmRoutes(context: MdmContext, log: Logger): OpenAPIHono {
   const metrics = mdmMetrics(context);
   const common = { log, random: context.random, bodyBytesMax: BODY_BYTES_MAX };
   app.use("/metrics", requireOperator(context));
+  app.use("/prometheus/metrics", requireOperator(context));
   installCommonRoutes(app, { ...common, metrics, notReady: () => undefined });
   describeCommonRoutes(app, { metrics: true });
+  app.get(
+    "/prometheus/metrics",
+    async (c) => c.body(await metrics.metrics(), 200, { "Content-Type": metrics.contentType }),
+  );
+  describePlainRoute(app, {
+    method: "get",
+    path: "/prometheus/metrics",
+    tag: "Common",
+    summary: "The same as /metrics",
+    contentType: "text/plain",
+  });
   serveDocument(app, INFO);
   addRoute(app, {
     method: "get",
@@ -92,6 +105,7 @@ function operatorRoutes(context: MdmContext): OpenAPIHono {
   routes.route("/sdc", sdcRoutes(context));
   routes.route("/vol", volumeRoutes(context));
   routes.route("/vol", volumeIoRoutes(context));
+  routes.route("/snapshot", snapshotRoutes(context));
   routes.route("/io", ioRoutes(context));
   routes.route("/token", tokenRoutes(context));
   routes.route("/cluster", clusterRoutes(context));

@@ -16,6 +16,7 @@ import {
   revokeIoToken,
 } from "@/mdm/operations/io_tokens.ts";
 import { sdcIdField, timeShape, volumeIdField } from "@/mdm/routes/fields.ts";
+import { addStorageDebug } from "@/mdm/routes/volume_debug.ts";
 import { addVolumeIo } from "@/mdm/routes/volume_io.ts";
 import { type IoAckRow, ioAcksOf, ioAckTotals, ioTokenCounts, type IoTokenRow } from "@/mdm/store/io_tokens.ts";
 import { tokenKeys } from "@/mdm/store/token_keys.ts";
@@ -138,6 +139,7 @@ export function volumeIoRoutes(context: MdmContext): OpenAPIHono {
   });
   addAck(routes, { context, path: "/{id}/io/tx/ack", params: idParams });
   addVolumeIo(routes, context);
+  addStorageDebug(routes, context);
   return routes;
 }
 

@@ -24,6 +24,9 @@ export type EventType =
   | "rebuild_start"
   | "rebuild_complete"
   | "rebuild_failed"
+  | "io_error"
+  | "replica_degraded"
+  | "component_registered"
   | "device_failed"
   | "io_error"
   | "epoch_ahead"
@@ -59,6 +62,38 @@ export function newestEvents(db: Database, countMax: number): OverviewEvent[] {
     "SELECT id AS eventId, at_ms AS atMs, type, severity, subject, message FROM event_logs ORDER BY id DESC LIMIT ?",
     countMax,
   );
+}
+
+/** Which events; all that are absent do not matter. */
+export interface EventFilter {
+  readonly type?: string | undefined;
+  readonly severity?: Severity | undefined;
+  readonly subject?: string | undefined;
+  readonly sinceMs?: number | undefined;
+  /** Only events older than this one: the next page. */
+  readonly beforeId?: number | undefined;
+  readonly limit: number;
+}
+
+/** Newest first. */
+export function eventsWhere(db: Database, filter: EventFilter): OverviewEvent[] {
+  const { type = null, severity = null, subject = null, sinceMs = null, beforeId = null } = filter;
+  return db.all(
+    `SELECT id AS eventId, at_ms AS atMs, type, severity, subject, message FROM event_logs
+     WHERE (?1 IS NULL OR type = ?1) AND (?2 IS NULL OR severity = ?2) AND (?3 IS NULL OR subject = ?3)
+       AND (?4 IS NULL OR at_ms >= ?4) AND (?5 IS NULL OR id < ?5) ORDER BY id DESC LIMIT ?6`,
+    type,
+    severity,
+    subject,
+    sinceMs,
+    beforeId,
+    filter.limit,
+  );
+}
+
+/** Deletes events from before `beforeMs`; how many. */
+export function deleteEventsBefore(db: Database, beforeMs: number): number {
+  return db.run("DELETE FROM event_logs WHERE at_ms < ?", Math.floor(beforeMs)).changes;
 }
 
 /** Events of one type since `sinceMs`, newest first, one per subject. */

@@ -23,7 +23,14 @@ function start(settings: MdmSettings, log: Logger): RunningRole {
   Deno.mkdirSync(settings.dataDir, { recursive: true, mode: DIRECTORY_MODE });
   const { clusterName, auth, times, fullJoinsPerSds, deltaJoinsPerSds, joinStartsPerSecond } = settings;
   const joins = { fullJoinsPerSds, deltaJoinsPerSds, joinStartsPerSecond };
-  const options = { clusterName, auth, times, ...joins, joinToken: readJoinToken(settings) };
+  const options = {
+    clusterName,
+    auth,
+    times,
+    ...joins,
+    joinToken: readJoinToken(settings),
+    backupDirectory: `${settings.dataDir}/backups`,
+  };
   const db = openDatabase(settings.dbPath);
   const mdm = createMdm({ db, clock: systemClock, random: systemRandom, send: fetchSend, log, options });
   const { secrets, mdmTerm } = mdm.context;

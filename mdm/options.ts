@@ -13,6 +13,8 @@ export interface MdmOptions {
   readonly clusterName: string;
   /** `open`: operator calls need no token. Whoever starts the MDM makes sure that it listens on loopback only. */
   readonly auth: "token" | "open";
+  /** Where backups of the database go; undefined when it has no file. */
+  readonly backupDirectory: string | undefined;
   /** Undefined: made at the first start and kept. */
   readonly joinToken: string | undefined;
   readonly times: MdmTimes;
@@ -36,6 +38,7 @@ export const DEFAULT_OPTIONS: MdmOptions = {
   clusterName: "powerflex",
   auth: "token",
   joinToken: undefined,
+  backupDirectory: undefined,
   times: TIMES,
   pgCountMin: PG_COUNT_MIN,
   pgCountMax: PG_COUNT_MAX,

@@ -51,11 +51,12 @@ export async function backUpDatabase(sqlite: DatabaseSync, request: BackupReques
     Deno.mkdirSync(directory, { recursive: true, mode: DIRECTORY_MODE });
     Deno.openSync(unfinished, { write: true, create: true, truncate: true, mode: PRIVATE_FILE_MODE }).close();
     await backup(sqlite, unfinished);
+    becomeOneFile(unfinished);
     checkDatabase(unfinished);
     syncFile(unfinished);
     Deno.renameSync(unfinished, path);
   } catch (error) {
-    removeIfThere(unfinished);
+    for (const companion of ["", "-wal", "-shm", "-journal"]) removeIfThere(unfinished + companion);
     const reason = error instanceof Error ? error.message : String(error);
     throw new StorageError("io_error", `Cannot back up ${name} to ${path}: ${reason}`, { cause: error });
   }
@@ -89,6 +90,16 @@ export function restoreDatabase(backupPath: string, databasePath: string): void 
   syncFile(incoming);
   for (const companion of ["", "-wal", "-shm"]) moveAside(databasePath, companion);
   Deno.renameSync(incoming, databasePath);
+}
+
+/** The copy inherits write-ahead logging, with its two files; a backup is one. The role that opens it restored chooses anew. */
+function becomeOneFile(path: string): void {
+  const sqlite = new DatabaseSync(path);
+  try {
+    sqlite.exec("PRAGMA journal_mode = DELETE");
+  } finally {
+    sqlite.close();
+  }
 }
 
 /** @throws {StorageError} `io_error` */
@@ -133,11 +144,12 @@ function moveAside(path: string, companion: string): void {
   }
 }
 
+/** What cannot be removed is not the failure to report. */
 function removeIfThere(path: string): void {
   try {
     Deno.removeSync(path);
   } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    if (!(error instanceof Error)) throw error;
   }
 }
 

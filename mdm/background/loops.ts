@@ -75,7 +75,8 @@ export function startLoops(context: MdmContext): Loops {
       const nowMs = clock.monotonicMs();
       // Timers come a little early or late: what is due within half a turn is due.
       if (nowMs - loop.lastMs < loop.eachMs - loopMs / 2) continue;
-      loop.lastMs = nowMs;
+      // What comes late at this pace is not late again: it keeps its own pace, on average.
+      loop.lastMs = Math.max(loop.lastMs + loop.eachMs, nowMs - loop.eachMs);
       loop.work();
     }
     arm();

@@ -20,7 +20,8 @@ import { domainRoutes, faultSetRoutes } from "@/mdm/routes/domains.ts";
 import { healthHeartbeatRoutes, healthRootRoutes, healthRoutes } from "@/mdm/routes/health.ts";
 import { internalRoutes } from "@/mdm/routes/internal.ts";
 import { ioRoutes, tokenRoutes, volumeIoRoutes } from "@/mdm/routes/io.ts";
-import { metricsRoutes } from "@/mdm/routes/metrics.ts";
+import { maintenanceRoutes } from "@/mdm/routes/maintenance.ts";
+import { metricsRoutes, poolMetricsRoutes } from "@/mdm/routes/metrics.ts";
 import { nativeRoutes } from "@/mdm/routes/native.ts";
 import { poolRoutes } from "@/mdm/routes/pools.ts";
 import { sdcRoutes } from "@/mdm/routes/sdc.ts";
@@ -101,6 +102,7 @@ function operatorRoutes(context: MdmContext): OpenAPIHono {
   routes.route("/pd", domainRoutes(context));
   routes.route("/fault_set", faultSetRoutes(context));
   routes.route("/pool", poolRoutes(context));
+  routes.route("/pool", poolMetricsRoutes(context));
   routes.route("/sds", sdsRoutes(context));
   routes.route("/sdc", sdcRoutes(context));
   routes.route("/vol", volumeRoutes(context));
@@ -111,5 +113,6 @@ function operatorRoutes(context: MdmContext): OpenAPIHono {
   routes.route("/cluster", clusterRoutes(context));
   routes.route("/metrics", metricsRoutes(context));
   routes.route("/api/v1", nativeRoutes(context));
+  routes.route("/api/v1", maintenanceRoutes(context));
   return routes;
 }

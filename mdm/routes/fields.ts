@@ -54,8 +54,3 @@ export const namedShape = z.object({ id: z.int(), name: z.string() });
 export function statusShape<Word extends string>(word: Word) {
   return z.object({ status: z.literal(word) });
 }
-
-/** Query of a list: how many at most. */
-export const pageQuery = z.object({
-  limit: z.coerce.number().int().min(1).max(1000).default(100),
-});

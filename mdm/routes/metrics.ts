@@ -149,8 +149,9 @@ function addPartMetrics(routes: OpenAPIHono, context: MdmContext): void {
   });
 }
 
-/** Adds `/{id}/metrics` to the routes of pools. */
-export function addPoolMetrics(routes: OpenAPIHono, context: MdmContext): void {
+/** Below `/pool`. */
+export function poolMetricsRoutes(context: MdmContext): OpenAPIHono {
+  const routes = new OpenAPIHono();
   addRoute(routes, {
     method: "get",
     path: "/{id}/metrics",
@@ -161,6 +162,7 @@ export function addPoolMetrics(routes: OpenAPIHono, context: MdmContext): void {
     refusals: [404],
     handle: ({ params }) => poolMetrics(context, params.id),
   });
+  return routes;
 }
 
 function poolMetrics(context: MdmContext, poolId: PoolId) {

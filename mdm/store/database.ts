@@ -11,6 +11,7 @@
  */
 import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite";
 import { MIGRATIONS } from "@/mdm/store/migrations/all.ts";
+import { backUpDatabase, type BackupFile, type BackupRequest } from "@/shared/backup.ts";
 import { assert } from "@/shared/errors.ts";
 import { migrate } from "@/shared/migrate.ts";
 import { openPrivateDatabase } from "@/shared/private_files.ts";
@@ -67,6 +68,16 @@ export class Database {
     }
   }
 
+  /** Copies the database as it is at one instant; it may be used meanwhile. @throws {StorageError} as `backUpDatabase`. */
+  backUp(request: BackupRequest): Promise<BackupFile> {
+    return backUpDatabase(this.#sqlite, request);
+  }
+
+  /** Gives pages that hold nothing back to the file system. */
+  giveSpaceBack(): void {
+    this.#sqlite.exec("PRAGMA incremental_vacuum");
+  }
+
   /** Closes the file; nothing may be called after that. */
   close(): void {
     this.#statements.clear();
@@ -97,6 +108,8 @@ export function openDatabase(path: string): Database {
 
 /** As {@linkcode openDatabase}, for a connection that the caller made: the simulator keeps files of its own. */
 export function preparedDatabase(sqlite: DatabaseSync): Database {
+  // Order matters: auto_vacuum can only be chosen while the file is empty, and changing the journal mode writes to it.
+  sqlite.exec("PRAGMA auto_vacuum = incremental");
   sqlite.exec(
     "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 2000;",
   );

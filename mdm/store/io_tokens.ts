@@ -115,6 +115,30 @@ export function purgeIoTokens(
   ).changes;
 }
 
+/** Deletes tokens issued before a time, with their acknowledgements; one that was taken back stays until it expires. */
+export function deleteIoTokensBefore(db: Database, options: { nowMs: number; issuedBeforeMs: number }): number {
+  return db.run(
+    "DELETE FROM io_tokens WHERE issued_at_ms < ? AND NOT (status = 'REVOKED' AND expires_at_ms > ?)",
+    Math.floor(options.issuedBeforeMs),
+    options.nowMs,
+  ).changes;
+}
+
+/** Tokens that may still be used, newest first. */
+export function issuedIoTokens(
+  db: Database,
+  options: { nowMs: number; offset: number; limit: number },
+): Pick<IoTokenRow, "tokenId" | "volumeId" | "sdcId" | "operation" | "expiresAtMs" | "ioPlanJson">[] {
+  return db.all(
+    `SELECT token_id AS tokenId, volume_id AS volumeId, sdc_id AS sdcId, operation, expires_at_ms AS expiresAtMs,
+       io_plan_json AS ioPlanJson
+     FROM io_tokens WHERE status = 'ISSUED' AND expires_at_ms > ? ORDER BY id DESC LIMIT ? OFFSET ?`,
+    options.nowMs,
+    options.limit,
+    options.offset,
+  );
+}
+
 /** Adds an acknowledgement; false if one with its id is there. */
 export function insertIoAck(db: Database, ack: IoAckRow): boolean {
   return db.run(

@@ -27,6 +27,9 @@ export class MdmFixture implements AsyncDisposable {
   readonly calls: { readonly path: string; readonly port: number; readonly body: unknown }[] = [];
   /** Control ports that do not answer. */
   readonly silentPorts: Set<number> = new Set();
+  /** What control listeners answer, by path; `200 {}` unless told. */
+  readonly controlAnswers: Map<string, (body: unknown) => { readonly status: number; readonly body: unknown }> =
+    new Map();
   /** How long a control port takes to answer, in ms. */
   controlAnswerMs = 0;
   readonly sdss: FakeSds[] = [];
@@ -176,6 +179,11 @@ export class MdmFixture implements AsyncDisposable {
     return new FakeSdc(this, { componentId, nodeKeyHex });
   }
 
+  /** An SDC that enrolled, by its name. */
+  async sdcOf(componentId: string): Promise<FakeSdc> {
+    return new FakeSdc(this, { componentId, nodeKeyHex: await this.enrol(componentId, "SDC", 8003) });
+  }
+
   callsTo(path: string): { readonly port: number; readonly body: unknown }[] {
     return this.calls.filter((call) => call.path === path);
   }
@@ -183,10 +191,12 @@ export class MdmFixture implements AsyncDisposable {
   async #answer(request: HttpRequest): Promise<{ status: number; body: string }> {
     const url = new URL(request.url);
     const port = Number(url.port);
-    this.calls.push({ path: url.pathname, port, body: JSON.parse(request.body ?? "{}") });
+    const body: unknown = JSON.parse(request.body ?? "{}");
+    this.calls.push({ path: url.pathname, port, body });
     if (this.silentPorts.has(port)) throw new Error("connection refused");
     if (this.controlAnswerMs > 0) await sleep(this.clock, this.controlAnswerMs);
-    return { status: 200, body: "{}" };
+    const told = this.controlAnswers.get(url.pathname)?.(body);
+    return told === undefined ? { status: 200, body: "{}" } : { status: told.status, body: JSON.stringify(told.body) };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -28,7 +28,6 @@ export type EventType =
   | "replica_degraded"
   | "component_registered"
   | "device_failed"
-  | "io_error"
   | "epoch_ahead"
   | "host_confirmation_needed"
   | "unflushed_writes_lost"

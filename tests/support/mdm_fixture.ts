@@ -179,11 +179,6 @@ export class MdmFixture implements AsyncDisposable {
     return new FakeSdc(this, { componentId, nodeKeyHex });
   }
 
-  /** An SDC that enrolled, by its name. */
-  async sdcOf(componentId: string): Promise<FakeSdc> {
-    return new FakeSdc(this, { componentId, nodeKeyHex: await this.enrol(componentId, "SDC", 8003) });
-  }
-
   callsTo(path: string): { readonly port: number; readonly body: unknown }[] {
     return this.calls.filter((call) => call.path === path);
   }

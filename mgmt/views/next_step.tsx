@@ -1,5 +1,5 @@
 /**
- * What to do next while a cluster is being built: one step at a time, with the call that does it.
+ * What to do next while a cluster is being built: one step at a time, with the form and the call that do it.
  *
  * @module
  */
@@ -11,6 +11,8 @@ interface Step {
   readonly title: string;
   readonly about: ComponentChildren;
   readonly command: string;
+  /** The form that does it; undefined where a process is to be started. */
+  readonly href?: string;
 }
 
 /** The next step, or nothing when volumes are in use. */
@@ -20,6 +22,12 @@ export function NextStep({ overview, mdmUrl }: { readonly overview: Overview; re
   return (
     <Panel title={`Next: ${step.title}`}>
       <p>{step.about}</p>
+      {step.href !== undefined && (
+        <p class="step">
+          <a class="button primary" href={step.href}>{step.title.replace(/^./, (letter) => letter.toUpperCase())}</a>
+          <span class="quiet">or from a terminal:</span>
+        </p>
+      )}
       <Command text={step.command} />
     </Panel>
   );
@@ -37,6 +45,7 @@ export function nextStep(overview: Overview, mdmUrl: string): Step | undefined {
       title: "make a protection domain",
       about: "Its storage servers protect one another: copies stay within the domain.",
       command: post("/pd/create", { name: "domain-1" }),
+      href: "/pd/create",
     };
   }
   if (sdss.length === 0 && processes("SDS") === 0) {
@@ -57,6 +66,7 @@ export function nextStep(overview: Overview, mdmUrl: string): Step | undefined {
       title: "add a storage server to the domain",
       about: "A process that joined stores nothing until it is added.",
       command: post("/sds/add", body),
+      href: "/sds/add",
     };
   }
   const [pool] = pools;
@@ -65,6 +75,7 @@ export function nextStep(overview: Overview, mdmUrl: string): Step | undefined {
       title: "make a pool",
       about: "Volumes take their space from a pool, which spreads it over its servers.",
       command: post("/pool/create", { name: "pool-1", pd_id: domain.domainId, total_capacity_gb: 10 }),
+      href: "/pool/create",
     };
   }
   const [volume] = volumes;
@@ -73,6 +84,7 @@ export function nextStep(overview: Overview, mdmUrl: string): Step | undefined {
       title: "make a volume",
       about: "Thin volumes take space when they are written.",
       command: post("/vol/create", { name: "volume-1", size_gb: 1, provisioning: "thin", pool_id: pool.poolId }),
+      href: "/volume/create",
     };
   }
   const [sdc] = sdcs;
@@ -83,6 +95,7 @@ export function nextStep(overview: Overview, mdmUrl: string): Step | undefined {
         title: "add the client",
         about: "A client that joined can be given volumes once it is added.",
         command: post("/sdc/add", { name: "sdc-1" }),
+        href: "/sdc/add",
       };
   }
   if (volumes.every(({ mappings }) => mappings.length === 0)) {
@@ -91,6 +104,7 @@ export function nextStep(overview: Overview, mdmUrl: string): Step | undefined {
       about: `Client ${sdc.name} may then serve ${volume.name} to applications.`,
       command:
         `curl -X POST '${mdmUrl}/vol/map?volume_id=${volume.volumeId}&sdc_id=${sdc.sdcId}&access_mode=readWrite'`,
+      href: `/volume/${volume.volumeId}/map`,
     };
   }
   return undefined;

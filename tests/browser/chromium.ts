@@ -25,13 +25,13 @@ export interface Browser extends AsyncDisposable {
 }
 
 /** Starts chromium. @throws {Error} when it is not installed: the test fails, it is never left out. */
-export async function openBrowser(): Promise<Browser> {
+export async function openBrowser(options: { readonly javaScriptEnabled?: boolean } = {}): Promise<Browser> {
   const executablePath = EXECUTABLES.find(exists);
   if (executablePath === undefined) {
     throw new Error("Cannot run browser tests: chromium is not installed (apt-get install chromium)");
   }
   const profile = await Deno.makeTempDir();
-  const context = await chromium.launchPersistentContext(profile, { executablePath, args: FLAGS });
+  const context = await chromium.launchPersistentContext(profile, { executablePath, args: FLAGS, ...options });
   return {
     context,
     async [Symbol.asyncDispose]() {

@@ -1,18 +1,23 @@
 /**
- * A browser of the few things that sign-in needs: cookies and form tokens. Requests go to the application without a socket.
+ * A browser of the few things that sign-in needs: cookies and form tokens. Requests go to the application without a socket, or
+ * wherever their sender takes them.
  *
  * @module
  */
-import type { Hono } from "hono";
 import { assertMatch } from "@std/assert";
 import { FIXTURE_PASSWORD } from "@/tests/support/mgmt_fixture.ts";
 
+/** What answers requests: an application, or a sender that does not follow redirects. */
+export interface RequestTarget {
+  request(path: string, init: RequestInit): Response | Promise<Response>;
+}
+
 /** Sends requests with the cookies that it was given. */
 export class MgmtBrowser {
-  readonly #app: Hono;
+  readonly #app: RequestTarget;
   readonly cookies = new Map<string, string>();
 
-  constructor(app: Hono) {
+  constructor(app: RequestTarget) {
     this.#app = app;
   }
 

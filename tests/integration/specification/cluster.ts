@@ -38,6 +38,7 @@ export interface Topology {
 export class SpecificationCluster implements AsyncDisposable {
   readonly #directory: DemoDirectory;
   readonly #demo: DemoProcess;
+  readonly #paused = new Set<number>();
   #domain: Promise<number> | undefined;
   #pool: Promise<number> | undefined;
   #sdss: Promise<number[]> | undefined;
@@ -59,12 +60,25 @@ export class SpecificationCluster implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    for (const pid of this.#paused) this.resume(pid);
     await this.#directory[Symbol.asyncDispose]();
   }
 
   /** Addresses and pids of the processes. */
   get state(): DemoState {
     return this.#demo.state()!; // the demo was ready when this was made
+  }
+
+  /** Makes a process stand still. */
+  pause(pid: number): void {
+    this.#paused.add(pid);
+    Deno.kill(pid, "SIGSTOP");
+  }
+
+  /** Lets it go on. */
+  resume(pid: number): void {
+    Deno.kill(pid, "SIGCONT");
+    this.#paused.delete(pid);
   }
 
   /** One call of the MDM's API, whatever its outcome. */

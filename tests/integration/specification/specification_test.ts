@@ -5,6 +5,7 @@
  * @module
  */
 import { SpecificationCluster } from "@/tests/integration/specification/cluster.ts";
+import { alertTests } from "@/tests/integration/specification/alerts.ts";
 import { discoveryTests } from "@/tests/integration/specification/discovery.ts";
 import { ioTests } from "@/tests/integration/specification/io.ts";
 import { monitoringTests } from "@/tests/integration/specification/monitoring.ts";
@@ -33,3 +34,5 @@ ioTests(cluster);
 monitoringTests(cluster);
 discoveryTests(cluster);
 oldClientTests(cluster);
+// Last: for 40 s one of its servers stands still.
+alertTests(cluster);

@@ -13,6 +13,7 @@ import { alertRoutes } from "@/mgmt/pages/alerts.ts";
 import { changeRoutes } from "@/mgmt/pages/changes.ts";
 import { clusterPage } from "@/mgmt/pages/cluster_page.ts";
 import { type MgmtParts, Visit, wantsPage } from "@/mgmt/pages/context.ts";
+import { documentRoutes } from "@/mgmt/pages/document.ts";
 import { errorPage } from "@/mgmt/pages/error_page.tsx";
 import { healthRoutes, requireSnapshot } from "@/mgmt/pages/health.ts";
 import { figureRoutes } from "@/mgmt/pages/figures.ts";
@@ -53,6 +54,7 @@ export function createApp(parts: MgmtParts): Hono {
     throw new StorageError("not_found", `There is no page ${c.req.path}`);
   });
   app.get("/assets/:name", serveAsset);
+  app.route("/", documentRoutes());
   app.use(requireFormToken(parts));
   app.route("/", signInRoutes(parts));
   app.use(async (c, next) => {

@@ -6,6 +6,7 @@
  */
 import { DatabaseSync } from "node:sqlite";
 import { createMdm } from "@/mdm/app.ts";
+import { documentRoutes } from "@/mgmt/pages/document.ts";
 import { preparedDatabase } from "@/mdm/store/database.ts";
 import { systemClock } from "@/shared/clock.ts";
 import { logger } from "@/shared/log.ts";
@@ -16,7 +17,13 @@ export const API_DIRECTORY = new URL("../docs/api/", import.meta.url);
 
 /** The documents by file name, as text. */
 export async function openApiDocuments(): Promise<Map<string, string>> {
-  return new Map([["mdm.json", await mdmDocument()]]);
+  return new Map([["mdm.json", await mdmDocument()], ["mgmt.json", await mgmtDocument()]]);
+}
+
+/** What MGMT answers at `/openapi.json`. */
+async function mgmtDocument(): Promise<string> {
+  const answer = await documentRoutes().request("/openapi.json");
+  return `${JSON.stringify(await answer.json(), undefined, 2)}\n`;
 }
 
 /** What an MDM answers at `/openapi.json`: of one over an empty database, which calls nobody. */

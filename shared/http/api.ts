@@ -83,7 +83,7 @@ export function addRoute<
   Answer extends z.ZodType,
 >(routes: OpenAPIHono, route: ApiRoute<Params, Query, Body, Answer>): void {
   const { method, path, params, query, body, status = 200 } = route;
-  describe(routes, route);
+  describeRoute(routes, route);
   routes[method](path.replaceAll(/\{(\w+)\}/g, ":$1"), async (c: Context) => {
     // A part without a schema is not offered to the handler: its type there is unknown.
     const input = {
@@ -115,7 +115,8 @@ export function describePlainRoute(routes: OpenAPIHono, route: PlainRoute): void
 
 type AnyRoute = ApiRoute<z.ZodType, z.ZodType, z.ZodType, z.ZodType>;
 
-function describe(routes: OpenAPIHono, route: Omit<AnyRoute, "handle">): void {
+/** Puts a route into the document that is served elsewhere, such as one that also answers pages. */
+export function describeRoute(routes: OpenAPIHono, route: Omit<AnyRoute, "handle">): void {
   const { method, path, tag, summary, params, query, body, answer, status = 200, refusals = [] } = route;
   const takes = params !== undefined || query !== undefined || body !== undefined;
   const refused = new Set<RefusalStatus>([...(takes ? [422 as const] : []), ...refusals]);

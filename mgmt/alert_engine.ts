@@ -73,9 +73,10 @@ export class AlertEngine {
   evaluate(facts: EngineFacts): void {
     const findings = this.#findings(facts);
     const keys = new Set(findings.map(({ key }) => key));
-    for (const key of this.#heldBack) if (!keys.has(key)) this.#heldBack.delete(key);
     const nowMs = this.#clock.wallMs();
     const isInTouch = facts.contact.kind === "in_touch";
+    // While the MDM is away nothing is known to be over.
+    if (isInTouch) { for (const key of this.#heldBack) if (!keys.has(key)) this.#heldBack.delete(key); }
     const coolDownMs = findings.reduce((longest, finding) => Math.max(longest, finding.coolDownMs), 0);
     const openKeys = new Set(this.#open.map(({ key }) => key));
     const isNew = findings.some(({ key }) => !openKeys.has(key));

@@ -78,6 +78,13 @@ Deno.test("AlertEngine.act() follows the states, and refuses what they do not al
     assertEquals(shown(mgmt), ["sds-2 warning active"]);
     assertEquals(mgmt.store.alerts.byId(1)?.resolvedBy, "ann");
   });
+  await t.step("not because the MDM was away meanwhile", async () => {
+    mgmt.alerts.act(mgmt.alerts.open()[0]!.alertId, { action: "resolve", by: "ann" });
+    mgmt.mdm.overview = undefined;
+    await clock.advance(POLL_MS);
+    await pollWith(mgmt, clock, 50_000);
+    assertEquals(shown(mgmt), []);
+  });
   await t.step("unknown: refused", () => {
     const error = assertThrows(() => mgmt.alerts.act(99, { action: "resolve", by: "ann" }), StorageError);
     assertEquals(error.code, "not_found");

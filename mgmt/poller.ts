@@ -157,7 +157,10 @@ export class Poller {
     const startedMs = clock.monotonicMs();
     let ok = false;
     try {
-      this.#accept(overviewSchema.parse(await mdm.overview()));
+      // One lost answer is no lost contact.
+      const triesAgain = this.#contact.kind === "in_touch";
+      const answer = await mdm.overview().catch((error) => triesAgain ? mdm.overview() : Promise.reject(error));
+      this.#accept(overviewSchema.parse(answer));
       ok = true;
     } catch (error) {
       this.#noteFailure(error);

@@ -35,6 +35,21 @@ Deno.test("Poller counts the tries since contact was lost, keeps the figures, an
   assertEquals(mgmt.poller.view().contact, { kind: "in_touch" });
 });
 
+Deno.test("Poller asks a second time before it says that contact is lost", async () => {
+  const clock = new FakeClock();
+  const mdm = fakeMdm();
+  let failures = 0;
+  const send: typeof mdm.send = (request) =>
+    failures-- > 0 ? Promise.reject(new TypeError("Connection reset")) : mdm.send(request);
+  await using mgmt = await mgmtFixture({ clock, mdm: { ...mdm, send } });
+  failures = 1;
+  await clock.advance(10_000);
+  assertEquals(mgmt.poller.view().contact, { kind: "in_touch" });
+  failures = 2;
+  await clock.advance(10_000);
+  assertEquals(mgmt.poller.view().contact.kind, "lost");
+});
+
 Deno.test("Poller takes an answer that it cannot read for no answer", async () => {
   const mdm = fakeMdm({ ...overviewFixture(), pools: 5 } as never);
   await using mgmt = await mgmtFixture({ clock: new FakeClock(), mdm });

@@ -79,6 +79,7 @@ export function performancePage(overview: Overview, view: ClusterView): Page {
 export function discoveryPage(overview: Overview): Page {
   return {
     title: "Discovery",
+    actions: [{ title: "Register a minimal set", href: "/cluster/bootstrap/minimal" }],
     sections: [{
       name: "components",
       content: (

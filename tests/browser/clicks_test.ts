@@ -94,10 +94,19 @@ Deno.test("scenario: a person makes the sample topology by clicks, without scrip
     await page.getByText("No volume yet.").waitFor();
   });
 
+  await t.step("clean-up and backup work under the flags that the process has", async () => {
+    await page.getByRole("link", { name: "Settings" }).click();
+    await page.getByRole("button", { name: "Clean up now" }).click();
+    await page.getByText(/^Removed \d+ figures?/).waitFor();
+    await page.getByRole("button", { name: "Make a backup" }).click();
+    const report = await page.getByText(/^Written to /).textContent();
+    assertEquals(Deno.statSync(report!.slice("Written to ".length, -1)).isFile, true);
+  });
+
   await t.step("the audit log has it all", async () => {
     await page.getByRole("link", { name: "Audit log" }).click();
     const actions = await page.locator("tbody code").allTextContents();
-    assertEquals(actions.slice(0, 12).toReversed(), [
+    assertEquals(actions.slice(0, 14).toReversed(), [
       "domain_created",
       "sds_added",
       "sds_added",
@@ -110,6 +119,8 @@ Deno.test("scenario: a person makes the sample topology by clicks, without scrip
       "volume_extended",
       "volume_unmapped",
       "volume_deleted",
+      "clean_up",
+      "backup_made",
     ]);
   });
 });

@@ -42,6 +42,9 @@ export interface Join {
   /** When it was given or last reported. */
   readonly seenAtMs: number;
   readonly chunksCopied: number;
+  /** Undefined while unknown. */
+  readonly chunksTotal: number | undefined;
+  readonly verifying: boolean;
   readonly bytesCopied: number;
 }
 
@@ -49,6 +52,8 @@ export interface Join {
 export class JoinTable {
   readonly #joins = new Map<PgId, Join>();
   readonly #retries = new Map<PgId, Retry>();
+  /** What the last join of a group had copied. */
+  readonly #copied = new Map<PgId, number>();
 
   get(pgId: PgId): Join | undefined {
     return this.#joins.get(pgId);
@@ -64,6 +69,7 @@ export class JoinTable {
 
   set(join: Join): void {
     this.#joins.set(join.pgId, join);
+    this.#copied.set(join.pgId, join.bytesCopied);
   }
 
   remove(pgId: PgId): void {
@@ -74,6 +80,18 @@ export class JoinTable {
   forget(pgId: PgId): void {
     this.#joins.delete(pgId);
     this.#retries.delete(pgId);
+  }
+
+  /** Bytes that the last join of the group had copied when it was heard of last; forgotten by being asked. */
+  takeCopied(pgId: PgId): number {
+    const bytes = this.#copied.get(pgId) ?? 0;
+    this.#copied.delete(pgId);
+    return bytes;
+  }
+
+  /** Failures of the past make nobody wait any more. */
+  forgetRetries(): void {
+    this.#retries.clear();
   }
 
   /** Ends a join that failed; the group's next one waits. */

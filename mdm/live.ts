@@ -19,6 +19,7 @@ import {
   type SdcId,
   type SdsId,
 } from "@/shared/ids.ts";
+import type { RateMeter } from "@/mdm/core/rebuild.ts";
 import type { StartBudget } from "@/mdm/core/joins.ts";
 import { JoinTable, type Retry } from "@/mdm/join_table.ts";
 import type { PlannedOrder } from "@/mdm/operations/pg_orders.ts";
@@ -96,6 +97,10 @@ export class LiveState {
   readonly joins: JoinTable = new JoinTable();
   /** Groups of which a device reported a higher epoch than ours: the database was rolled back. */
   readonly refusedPgs: Map<PgId, { readonly deviceId: DeviceId; readonly epoch: number }> = new Map();
+  /** How fast each pool copies. */
+  readonly copyMeters: Map<PoolId, RateMeter> = new Map();
+  /** No job and no task is open. */
+  jobsQuiet = false;
   /** What the targets of each pool were computed from. */
   readonly targetKeys: Map<PoolId, string> = new Map();
   /** Copies that were replaced, by device: they are to be deleted. */

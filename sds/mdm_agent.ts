@@ -250,6 +250,8 @@ export class MdmAgent {
       device.joins.set(answer.joinTasks);
       device.handOvers.set(answer.pgOrders ?? []);
       device.copies.drop(answer.pgDrops ?? []);
+      const told = answer.copyRates?.find(({ deviceId }) => deviceId === device.deviceId)?.bytesPerSecond;
+      device.rebuildBudget.set(Math.min(told ?? Infinity, context.rebuildBytesPerSecond));
     }
     if (answer.mayStop) this.#noteMayStop();
     deletions.set(answer.nodeDeletions);

@@ -20,10 +20,12 @@ import { type Join, JOIN_ABSENT_MS, nextRetry } from "@/mdm/join_table.ts";
 import { Facts } from "@/mdm/operations/facts.ts";
 import { capacityOf } from "@/mdm/operations/devices.ts";
 import { placementOf } from "@/mdm/operations/pgs.ts";
+import { noteCopied, noteFailure, noteTasks } from "@/mdm/operations/rebuild_jobs.ts";
 import { usedBytesOf } from "@/mdm/operations/pool_views.ts";
 import { takesPart } from "@/mdm/operations/targets.ts";
 import { type DeviceRow, devicesOfPool } from "@/mdm/store/devices.ts";
 import { deleteDeparted, memberCounts, misplacedPgs, pgById, pgsMissingCopies } from "@/mdm/store/pgs.ts";
+import { poolById } from "@/mdm/store/pools.ts";
 import { sdsById, type SdsRow } from "@/mdm/store/sds.ts";
 import type { JoinReport, JoinTask } from "@/shared/api/sds.ts";
 import { type DeviceId, type PoolId, sameIncarnation, type SdsId } from "@/shared/ids.ts";
@@ -74,15 +76,17 @@ function noteReport(context: MdmContext, options: { join: Join; report: JoinRepo
   const { join, report } = options;
   const nowMs = context.clock.monotonicMs();
   const { chunksCopied, bytesCopied } = report;
+  const { chunksTotal, verifying = false } = report;
   noteProgress(context, { pgId: join.pgId, bytes: Math.max(0, bytesCopied - join.bytesCopied) });
   switch (report.state) {
     case "running":
     // The change that made the joiner a member ends the join; until the MDM has it, it is there.
     case "done":
-      context.live.joins.set({ ...join, chunksCopied, bytesCopied, seenAtMs: nowMs });
+      context.live.joins.set({ ...join, chunksCopied, chunksTotal, bytesCopied, verifying, seenAtMs: nowMs });
       return;
     case "failed":
       context.live.joins.fail(join.pgId, nowMs);
+      noteFailure(context, report);
       context.log.info("Join of device {deviceId} into group {pgId} failed: {message}", { ...report });
       if (report.alarm) noteDifference(context, join);
   }
@@ -104,6 +108,7 @@ function noteDifference(context: MdmContext, join: Join): void {
 
 function noteProgress(context: MdmContext, progress: { pgId: Join["pgId"]; bytes: number }): void {
   if (progress.bytes === 0) return;
+  noteCopied(context, progress);
   const poolId = pgById(context.db, progress.pgId)?.poolId;
   const rebuild = poolId === undefined ? undefined : context.live.rebuilds.get(poolId);
   if (rebuild !== undefined) rebuild.bytesCopied += progress.bytes;
@@ -116,6 +121,7 @@ function adopt(context: MdmContext, options: { sds: SdsRow; report: JoinReport }
   const joiner = facts.device(report.deviceId);
   if (pg === undefined || pg.epoch !== report.epoch || joiner?.start === undefined) return;
   if (pg.members.length >= pg.copies && !(needsMove(pg) && pg.target.includes(joiner.deviceId))) return;
+  if (poolById(context.db, pg.poolId)?.rebuildControl === "cancelled") return;
   if (pg.members[0]?.sdsId !== sds.sdsId || !facts.isUsable(joiner)) return;
   const departed = pg.departed.some((copy) => copy.deviceId === joiner.deviceId);
   context.live.joins.set({
@@ -128,7 +134,9 @@ function adopt(context: MdmContext, options: { sds: SdsRow; report: JoinReport }
     mode: departed && context.live.device(joiner.deviceId).rows.has(pg.pgId) ? "delta" : "full",
     seenAtMs: context.clock.monotonicMs(),
     chunksCopied: report.chunksCopied,
+    chunksTotal: report.chunksTotal,
     bytesCopied: report.bytesCopied,
+    verifying: report.verifying ?? false,
   });
 }
 
@@ -138,6 +146,7 @@ export function planJoins(context: MdmContext): number {
   const moving = misplacedPgs(context.db).filter(needsMove);
   if (missing.length === 0 && moving.length === 0) {
     for (const join of [...context.live.joins.all()]) context.live.joins.forget(join.pgId);
+    noteTasks(context, []);
     return 0;
   }
   const facts = new Facts(context);
@@ -172,6 +181,7 @@ export function planJoins(context: MdmContext): number {
     const sds = sdsById(context.db, sdsId);
     if (sds !== undefined) context.outbox.notice(sds);
   }
+  noteTasks(context, wanted);
   return planned;
 }
 
@@ -216,7 +226,7 @@ function poolPlan(context: MdmContext, options: { poolId: PoolId; facts: Facts }
   return {
     devices: new Map(rows.map((row) => [row.deviceId, joinDeviceOf(context, { row, facts })])),
     counts,
-    startsLeft: starts.left,
+    startsLeft: poolById(context.db, poolId)?.rebuildControl === "run" ? starts.left : 0,
   };
 }
 
@@ -227,7 +237,8 @@ function joinDeviceOf(context: MdmContext, options: { row: DeviceRow; facts: Fac
   return {
     ...placementOf(facts, row),
     sdsId: row.sdsId,
-    usable: facts.mayJoin(row) && isReached(context, { row, facts }),
+    usable: sdsById(context.db, row.sdsId)?.service !== "failed" && facts.mayJoin(row) &&
+      isReached(context, { row, facts }),
     takesPart: takesPart(context, row),
     hasRoom: usedBytesOf(context, row) < capacityOf(row) * JOIN_FULL_MARK,
     heardAtMs: facts.nowMs - facts.silentMs(row),
@@ -273,6 +284,8 @@ function plannedJoin(context: MdmContext, options: { pg: PgRecord; pool: PoolPla
     mode: decision.mode,
     seenAtMs: nowMs,
     chunksCopied: 0,
+    chunksTotal: undefined,
     bytesCopied: 0,
+    verifying: false,
   };
 }

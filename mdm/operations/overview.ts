@@ -135,7 +135,7 @@ function sdsView(
     state: livenessOfComponent(context, sds.componentId),
     lastBeatAgeMs: lastBeatAgeMs(context, sds.componentId),
     stopping: context.live.sds(sds.sdsId).stopping,
-    markedFailed: false,
+    markedFailed: sds.service === "failed",
     devices: options.devices.filter((device) => device.sdsId === sds.sdsId).map((device) => ({
       deviceId: device.deviceId,
       name: device.name,

@@ -11,6 +11,7 @@ import { joinTasksOf, noteJoinReports } from "@/mdm/operations/joins.ts";
 import { activateGroups, configOf, dropFresh } from "@/mdm/operations/pgs.ts";
 import { dropsFor } from "@/mdm/operations/pg_drops.ts";
 import { mayStop, ordersFor } from "@/mdm/operations/pg_orders.ts";
+import { copyRatesFor } from "@/mdm/operations/rebuild_control.ts";
 import { noteDeletedNodes } from "@/mdm/operations/volumes.ts";
 import { counterValue, raiseCounter } from "@/mdm/store/cluster_config.ts";
 import { type DeviceRow, devicesOfSds, recordStart } from "@/mdm/store/devices.ts";
@@ -214,6 +215,7 @@ export function heartbeatSds(
   const mappingVersion = counterValue(context.db, "mapping_version");
   const revokedTokens = sds === undefined ? [] : revokedTokensNow(context);
   const pgDrops = sds === undefined ? [] : dropsFor(context, sds.sdsId);
+  const copyRates = sds === undefined ? [] : copyRatesFor(context, sds.sdsId);
   const pgOrders = sds === undefined ? [] : ordersFor(context, sds.sdsId);
   return {
     mdmTerm: context.mdmTerm,
@@ -228,6 +230,7 @@ export function heartbeatSds(
     nodeDeletions: sds !== undefined && hasNodeDeletions(context.db) ? pendingDeletionsOf(context.db, sds.sdsId) : [],
     ...(revokedTokens.length > 0 && { revokedTokens }),
     ...(pgDrops.length > 0 && { pgDrops }),
+    ...(copyRates.length > 0 && { copyRates }),
     ...(pgOrders.length > 0 && { pgOrders }),
     ...(sds !== undefined && call.stopping && { mayStop: mayStop(context, sds.sdsId) }),
   };

@@ -24,6 +24,7 @@ import { maintenanceRoutes } from "@/mdm/routes/maintenance.ts";
 import { metricsRoutes, poolMetricsRoutes } from "@/mdm/routes/metrics.ts";
 import { nativeRoutes } from "@/mdm/routes/native.ts";
 import { poolRoutes } from "@/mdm/routes/pools.ts";
+import { nativeRebuildRoutes, rebuildRoutes } from "@/mdm/routes/rebuild.ts";
 import { sdcRoutes } from "@/mdm/routes/sdc.ts";
 import { sdsRoutes } from "@/mdm/routes/sds.ts";
 import { snapshotRoutes } from "@/mdm/routes/snapshots.ts";
@@ -103,6 +104,7 @@ function operatorRoutes(context: MdmContext): OpenAPIHono {
   routes.route("/fault_set", faultSetRoutes(context));
   routes.route("/pool", poolRoutes(context));
   routes.route("/pool", poolMetricsRoutes(context));
+  routes.route("/rebuild", rebuildRoutes(context));
   routes.route("/sds", sdsRoutes(context));
   routes.route("/sdc", sdcRoutes(context));
   routes.route("/vol", volumeRoutes(context));
@@ -114,5 +116,6 @@ function operatorRoutes(context: MdmContext): OpenAPIHono {
   routes.route("/metrics", metricsRoutes(context));
   routes.route("/api/v1", nativeRoutes(context));
   routes.route("/api/v1", maintenanceRoutes(context));
+  routes.route("/api/v1/rebuild", nativeRebuildRoutes(context));
   return routes;
 }

@@ -11,6 +11,7 @@ import { sdsStateOf } from "@/mdm/core/health.ts";
 import { capacityOf } from "@/mdm/operations/devices.ts";
 import { usedBytesOf } from "@/mdm/operations/pool_views.ts";
 import { livenessOfComponent } from "@/mdm/operations/processes.ts";
+import { failSds, recoverSds } from "@/mdm/operations/sds_service.ts";
 import { addSds, allSds, requireSds } from "@/mdm/operations/sds.ts";
 import {
   domainIdField,
@@ -115,11 +116,27 @@ export function sdsRoutes(context: MdmContext): OpenAPIHono {
       return { ...sdsJson(context, sds), ip_address: sds.address, port: sds.dataPort };
     },
   });
+  for (const [word, change] of [["fail", failSds], ["recover", recoverSds]] as const) {
+    addRoute(routes, {
+      method: "post",
+      path: `/{id}/${word}`,
+      tag,
+      summary: word === "fail" ? "Takes an SDS out of service; its copies are made elsewhere" : "Lets an SDS return",
+      params: idParams,
+      answer: z.object({ id: z.int(), state: sdsWordShape, message: z.string() }),
+      refusals: [404],
+      handle: ({ params }) => {
+        const { sds, message } = change(context, params.id);
+        return { id: sds.sdsId, state: sdsWord(context, sds), message };
+      },
+    });
+  }
   return routes;
 }
 
 /** State of an SDS in the predecessor's words. */
 export function sdsWord(context: MdmContext, sds: SdsRow): z.output<typeof sdsWordShape> {
+  if (sds.service === "failed") return "DOWN";
   const hasFailedDevice = devicesOfSds(context.db, sds.sdsId).some((device) => device.state === "failed");
   return sdsStateOf(livenessOfComponent(context, sds.componentId), { hasFailedDevice });
 }

@@ -14,6 +14,7 @@ const RELEASED = [
   "thick volumes 4fae0ef3942710dce215528ec77b3bf77273a5f1179a4ee6642250e9adff22cb",
   "revocations 7c9f263858ce021dad924bf045201d5463c774dc34b1977693ce2bf0a9e1d558",
   "targets bd8797037fbc3042001b089bb008edade7da31f6ccb0c45e71b05ed16afecaea",
+  "rebuild 11412c7bea9fd8f4b6d32ec19813af48367c237c532419c0cae49728eb5174d3",
 ];
 
 Deno.test("migrations are numbered without gaps and were not edited", () => {

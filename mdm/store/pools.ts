@@ -6,6 +6,9 @@
 import type { Database } from "@/mdm/store/database.ts";
 import { asId, type PoolId, type ProtectionDomainId } from "@/shared/ids.ts";
 
+/** What an operator wants of the copies of a pool: made, standing still, or none. */
+export type RebuildControl = "run" | "paused" | "cancelled";
+
 export interface PoolRow {
   readonly poolId: PoolId;
   readonly domainId: ProtectionDomainId;
@@ -15,13 +18,16 @@ export interface PoolRow {
   readonly protectionPolicy: "two_copies";
   readonly copies: number;
   readonly syncWrites: boolean;
+  /** How fast copies of the pool may be made, in MB/s of 10^6 bytes. */
+  readonly rebuildRateLimitMbps: number;
+  readonly rebuildControl: RebuildControl;
   /** Null until the pool got its first volume. */
   readonly pgCount: number | null;
 }
 
 const COLUMNS =
   `id AS poolId, pd_id AS domainId, name, total_capacity_bytes AS limitBytes, protection_policy AS protectionPolicy,
-  copies, sync_writes AS syncWrites, pg_count AS pgCount`;
+  copies, sync_writes AS syncWrites, pg_count AS pgCount, rebuild_rate_limit_mbps AS rebuildRateLimitMbps, rebuild_control AS rebuildControl`;
 
 type Raw = Omit<PoolRow, "syncWrites"> & { readonly syncWrites: number };
 
@@ -72,4 +78,12 @@ export function poolsOfDomain(db: Database, domainId: ProtectionDomainId): PoolR
 
 export function setPoolPgCount(db: Database, poolId: PoolId, pgCount: number): void {
   db.run("UPDATE storage_pools SET pg_count = ? WHERE id = ?", pgCount, poolId);
+}
+
+export function setRebuildControl(db: Database, poolId: PoolId, control: RebuildControl): void {
+  db.run("UPDATE storage_pools SET rebuild_control = ? WHERE id = ?", control, poolId);
+}
+
+export function setRebuildRateLimit(db: Database, poolId: PoolId, limitMbps: number): void {
+  db.run("UPDATE storage_pools SET rebuild_rate_limit_mbps = ? WHERE id = ?", limitMbps, poolId);
 }

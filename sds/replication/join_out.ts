@@ -121,7 +121,14 @@ export class JoinOut {
   report(): JoinReport {
     const { state, alarm, chunksCopied, bytesCopied, message } = this;
     const { pgId, epoch, deviceId } = this.task;
-    return { pgId, epoch, deviceId, state, alarm, unreachable: this.#unreachable, chunksCopied, bytesCopied, message };
+    // A full copy is as large as the group is here now.
+    const chunksTotal = this.task.mode === "full" ? this.group.storage?.chunkCount : undefined;
+    const verifying = this.takesPartInSyncs && this.state === "running";
+    return {
+      ...(chunksTotal !== undefined && { chunksTotal: Math.max(chunksTotal, chunksCopied) }),
+      ...(verifying && { verifying }),
+      ...{ pgId, epoch, deviceId, state, alarm, unreachable: this.#unreachable, chunksCopied, bytesCopied, message },
+    };
   }
 
   /** The group has a newer configuration: either the joiner is in it, or the join is over. */
@@ -234,7 +241,9 @@ export class JoinOut {
   /** Locks the chunk, reads and verifies it, sends it in pieces, and notes it as copied before it is unlocked. */
   async #copyChunk(chunk: JoinChunk): Promise<void> {
     const { device, storage: pg } = this.group;
-    await device.rebuildBudget.take(CHUNK_BYTES, this.#abort.signal);
+    const crcs = device.store.chunk(pg!, chunk.key)?.checksums;
+    const writtenBytes = crcs?.reduce((bytes, crc) => bytes + (crc === 0 ? 0 : BLOCK_BYTES), 0) ?? 0;
+    await device.rebuildBudget.take(writtenBytes, this.#abort.signal);
     using lock = await LockWait.take(device.locks, { ...chunk, offsetBytes: 0, lengthBytes: CHUNK_BYTES });
     void lock;
     this.#requireRunning();

@@ -109,7 +109,11 @@ export const joinReportSchema = z.object({
   /** `failed` because the joiner did not answer: whoever plans joins leaves it alone for a while. */
   unreachable: z.boolean().default(false),
   chunksCopied: count,
+  /** Left out while unknown: what a delta visits shows as it goes. */
+  chunksTotal: count.optional(),
   bytesCopied: count,
+  /** Everything is copied; both sides compare what they hold. */
+  verifying: z.boolean().optional(),
   message: z.string(),
 });
 export type JoinReport = z.output<typeof joinReportSchema>;
@@ -228,6 +232,8 @@ export const sdsHeartbeatAnswerSchema = z.object({
   pgOrders: z.array(pgOrderSchema).optional(),
   /** Left out when there are none. */
   pgDrops: z.array(pgDropSchema).optional(),
+  /** How fast devices of this SDS may copy as primaries; 0: not now. Those not named keep to the SDS's own setting. */
+  copyRates: z.array(z.object({ deviceId: idSchema<DeviceId>(), bytesPerSecond: count })).optional(),
   /** To a process that stops: no group needs it any more that others could serve. Left out otherwise. */
   mayStop: z.boolean().optional(),
   /**

@@ -11,6 +11,7 @@ import { IO_TOKENS } from "@/mdm/store/migrations/0005_io_tokens.ts";
 import { THICK_VOLUMES } from "@/mdm/store/migrations/0006_thick_volumes.ts";
 import { REVOCATIONS } from "@/mdm/store/migrations/0007_revocations.ts";
 import { TARGETS } from "@/mdm/store/migrations/0008_targets.ts";
+import { REBUILD } from "@/mdm/store/migrations/0009_rebuild.ts";
 import type { Migration } from "@/shared/migrate.ts";
 
 export const MIGRATIONS: readonly Migration[] = [
@@ -22,4 +23,5 @@ export const MIGRATIONS: readonly Migration[] = [
   THICK_VOLUMES,
   REVOCATIONS,
   TARGETS,
+  REBUILD,
 ];

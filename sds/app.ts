@@ -3,15 +3,18 @@
  *
  * @module
  */
-import { Hono } from "hono";
+import { OpenAPIHono } from "@hono/zod-openapi";
 import type { DatabaseSync } from "node:sqlite";
 import type { IoCounts } from "@/shared/api/sds.ts";
+import type { BackupFolder } from "@/shared/backup_folder.ts";
 import { BufferPool } from "@/shared/buffers.ts";
 import { type Clock, sleep, type Timer } from "@/shared/clock.ts";
 import type { Disk } from "@/shared/disk.ts";
+import { describePlainRoute, serveDocument } from "@/shared/http/api.ts";
 import { installCommonRoutes } from "@/shared/http/app.ts";
 import { ALL_GUARDS, type Guards } from "@/shared/guards.ts";
 import type { HttpSend } from "@/shared/http_client.ts";
+import type { DeviceId } from "@/shared/ids.ts";
 import type { Logger } from "@/shared/log.ts";
 import { NodeClient } from "@/shared/node_client.ts";
 import type { Random } from "@/shared/random.ts";
@@ -27,10 +30,13 @@ import type { DeviceLimits } from "@/sds/device/limits.ts";
 import { DeviceSet } from "@/sds/device_set.ts";
 import { Heart } from "@/sds/heart.ts";
 import { IoTotals } from "@/sds/io_totals.ts";
+import { sdsMetrics } from "@/sds/metrics.ts";
 import { MdmAgent } from "@/sds/mdm_agent.ts";
 import { NodeDeletions } from "@/sds/node_deletions.ts";
 import { controlRoutes } from "@/sds/routes/control.ts";
-import { managementRoutes } from "@/sds/routes/management.ts";
+import { CONTROL_API, MANAGEMENT_API } from "@/sds/routes/documents.ts";
+import { type ManagementFacts, type ManagementParts, managementRoutes, statsOf } from "@/sds/routes/management.ts";
+import { sdsTables } from "@/sds/routes/tables.ts";
 import { LocalStore } from "@/sds/store/local_store.ts";
 
 /** A verdict on a token waits at most this long to be written to the ring. */
@@ -66,14 +72,21 @@ export interface SdsParts {
   readonly dataListener: Listener;
   /** Only simulations switch any off. */
   readonly guards?: Guards;
+  readonly backups: BackupFolder;
+  /** Who shows it may command this SDS at its management listener. */
+  readonly managementToken?: string;
+  /** Directory of the devices' folders. */
+  readonly storageRoot: string;
+  /** Somebody asks this process to stop cleanly; returns at once. */
+  stopWanted(): void;
   /** The folder of a device beneath the storage root. */
   diskOf(name: string): Disk;
 }
 
 /** A running SDS. */
 export interface Sds {
-  readonly control: Hono;
-  readonly management: Hono;
+  readonly control: OpenAPIHono;
+  readonly management: OpenAPIHono;
   readonly devices: DeviceSet;
   /** Why it cannot serve yet. */
   notReady(): string | undefined;
@@ -108,7 +121,7 @@ export function startSds(parts: SdsParts): Sds {
   };
   const deletions = new NodeDeletions({ context, devices });
   const totals = new IoTotals();
-  const tokenUses = new TokenUses();
+  const tokenUses = new TokenUses((use) => local.noteUse({ ...use, atMs: parts.clock.wallMs() }));
   const data = new DataServer({
     context,
     listener: parts.dataListener,
@@ -126,11 +139,16 @@ export function startSds(parts: SdsParts): Sds {
     deletions,
     tokenUses,
     ioCounts: (): IoCounts[] => totals.counts(),
+    offeredDevices: () => local.devices().map(({ name, capacityBytes }) => ({ name, capacityBytes })),
     mappingsChanged: () => data.dropRevoked(),
     registered: () => {},
   });
   const notReady = () => agent.isRegistered ? undefined : "this SDS is not registered at the MDM";
-  const control = new Hono();
+  const folderOf = (deviceId: DeviceId) => {
+    const name = devices.nameOf(deviceId) ?? "";
+    return { name, path: `${parts.storageRoot}/${name}` };
+  };
+  const control = new OpenAPIHono();
   installCommonRoutes(control, { log: parts.log, notReady, random: parts.random });
   control.route(
     "/control",
@@ -143,22 +161,48 @@ export function startSds(parts: SdsParts): Sds {
         mappings.replace(call.mappings, call.mappingVersion);
         await data.dropRevoked();
       },
+      chunks: {
+        devices: () => devices.all,
+        folderOf,
+        volumeOfNode: (nodeId) => totals.volumeOfNode.get(nodeId),
+        wake: () => agent.wake(),
+      },
+      devices: {
+        local,
+        storageRoot: parts.storageRoot,
+        assignedNames: () => devices.all.map(({ deviceId }) => devices.nameOf(deviceId) ?? ""),
+        nowMs: () => parts.clock.wallMs(),
+        offer: () => agent.registerAgain(),
+      },
     }),
   );
-  const management = new Hono();
-  installCommonRoutes(management, { log: parts.log, notReady, random: parts.random });
-  management.route(
-    "/",
-    managementRoutes(() => ({
-      sdsId: context.keys.sdsId,
-      componentId: parts.settings.nodeId,
-      uptimeMs: parts.clock.monotonicMs() - startedMs,
-      mdmSilentMs: agent.lastAnsweredMs,
-      devices: devices.all.map((device) => ({ device, name: devices.nameOf(device.deviceId) ?? "" })),
-      brokenDevices: [...devices.broken].map(([deviceId, { reason }]) => ({ deviceId, reason })),
-      totals: totals.sum(),
-    })),
-  );
+  serveDocument(control, CONTROL_API);
+  const facts = (): ManagementFacts => ({
+    sdsId: context.keys.sdsId,
+    componentId: parts.settings.nodeId,
+    uptimeMs: parts.clock.monotonicMs() - startedMs,
+    mdmSilentMs: agent.lastAnsweredMs,
+    devices: devices.all.map((device) => ({ device, ...folderOf(device.deviceId) })),
+    brokenDevices: [...devices.broken].map(([deviceId, { reason }]) => ({ deviceId, reason })),
+    waitingDevices: local.devices().filter(({ name }) =>
+      !devices.all.some(({ deviceId }) => devices.nameOf(deviceId) === name)
+    ),
+    totals: { ...totals.sum(), errors: totals.errors },
+    tokensConsumed: tokenUses.consumedCount,
+    pendingAcks: tokenUses.untoldCount,
+    volumeOfNode: (nodeId) => totals.volumeOfNode.get(nodeId),
+  });
+  const management = managementApp(parts, {
+    notReady,
+    facts,
+    tables: sdsTables({ local, tokenUses, peers: context.peers, facts, ioCounts: () => totals.counts() }),
+    backups: {
+      folder: parts.backups,
+      access: { managementToken: parts.managementToken, keyOf: () => context.keys.nodeKeyHex || undefined },
+      write: (folder) => local.backup(folder),
+    },
+    stop: () => parts.stopWanted(),
+  });
   // A process that comes back is called by the MDM before it has enrolled again.
   context.keys.nodeKeyHex = local.load() ?? "";
   agent.start();
@@ -168,6 +212,30 @@ export function startSds(parts: SdsParts): Sds {
     local.close();
   };
   return { control, management, devices, notReady, stop };
+}
+
+function managementApp(
+  { log, random }: SdsParts,
+  options: ManagementParts & { readonly notReady: () => string | undefined },
+): OpenAPIHono {
+  const app = new OpenAPIHono();
+  installCommonRoutes(app, {
+    log,
+    random,
+    notReady: options.notReady,
+    metrics: sdsMetrics(() => options.facts()),
+    metricsOtherwise: (c) => c.json(statsOf(options.facts())),
+  });
+  app.route("/", managementRoutes(options));
+  describePlainRoute(app, {
+    method: "get",
+    path: "/metrics",
+    tag: "Management",
+    summary: "Totals, for Prometheus when Accept names text/plain, else as JSON",
+    contentType: "text/plain",
+  });
+  serveDocument(app, MANAGEMENT_API);
+  return app;
 }
 
 function contextOf(parts: SdsParts): SdsContext {

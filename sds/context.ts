@@ -60,6 +60,11 @@ export class PeerDirectory {
     this.#byDevice = new Map(peers.flatMap((peer) => peer.deviceIds.map((deviceId) => [deviceId, peer] as const)));
   }
 
+  /** Every peer, in the MDM's order. */
+  all(): readonly Peer[] {
+    return [...new Set(this.#byDevice.values())];
+  }
+
   /** The SDS that holds a device; undefined while the MDM has not told. */
   ofDevice(deviceId: DeviceId): Peer | undefined {
     return this.#byDevice.get(deviceId);

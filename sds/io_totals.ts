@@ -5,6 +5,8 @@
  * @module
  */
 import type { IoCounts } from "@/shared/api/sds.ts";
+import { type ErrorCode, errorTraits } from "@/shared/errors.ts";
+import type { NodeId, VolumeId } from "@/shared/ids.ts";
 import type { VolumeHandle } from "@/sds/data/handles.ts";
 
 type Sums = { -readonly [Field in "reads" | "writes" | "readBytes" | "writtenBytes"]: number };
@@ -14,12 +16,23 @@ export class IoTotals {
   readonly #closed = new Map<string, IoCounts>();
   readonly #open = new Set<VolumeHandle>();
 
+  /** The volume that last used a layer through this SDS. */
+  readonly volumeOfNode = new Map<NodeId, VolumeId>();
+  /** Requests that were refused or failed for good. */
+  errors = 0;
+
   opened(handle: VolumeHandle): void {
     this.#open.add(handle);
+    this.volumeOfNode.set(handle.token.nodeId, handle.token.volumeId);
   }
 
   closed(handle: VolumeHandle): void {
     if (this.#open.delete(handle)) addTo(this.#closed, handle);
+  }
+
+  /** Counts a refusal, if asking again would not help: others are part of how roles move. */
+  refused(code: ErrorCode): void {
+    if (errorTraits(code).retry === "never") this.errors++;
   }
 
   /** Counts what was done without a handle. */

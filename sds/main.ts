@@ -3,11 +3,13 @@
  *
  * @module
  */
+import { BackupFolder } from "@/shared/backup_folder.ts";
 import { systemClock } from "@/shared/clock.ts";
 import { openDirectory } from "@/shared/disk_deno.ts";
 import { fetchSend } from "@/shared/http_client.ts";
 import { listenOrExplain, serveHttp } from "@/shared/http/serve.ts";
-import { systemRandom } from "@/shared/random.ts";
+import { keptToken, MANAGEMENT_TOKEN_FILE } from "@/shared/http/manager_auth.ts";
+import { randomUuid, systemRandom } from "@/shared/random.ts";
 import { openPrivateDatabase } from "@/shared/private_files.ts";
 import { type RoleOptions, runRole } from "@/shared/role_process.ts";
 import { readSdsSettings, type SdsSettings } from "@/shared/settings.ts";
@@ -28,6 +30,7 @@ const start: RoleOptions<SdsSettings>["start"] = ({ settings, log }) => {
     { hostname, port: dataPort, portSetting: "POWERFLEX_SDS_DATA_PORT" },
     () => denoTransport.listen({ hostname, port: dataPort }),
   );
+  const stopWanted = Promise.withResolvers<string>();
   const sds = startSds({
     settings,
     joinToken: readJoinToken(settings),
@@ -39,6 +42,10 @@ const start: RoleOptions<SdsSettings>["start"] = ({ settings, log }) => {
     database: openPrivateDatabase(`${settings.dataDir}/sds_local.db`),
     limits: { backgroundSyncBytes: settings.backgroundSyncBytes, syncTimeoutMs: settings.times.flushTimeoutMs },
     dataListener,
+    backups: new BackupFolder(`${settings.dataDir}/backups`, systemClock),
+    managementToken: keptToken(`${settings.dataDir}/${MANAGEMENT_TOKEN_FILE}`, () => randomUuid(systemRandom)),
+    storageRoot: settings.storageRoot,
+    stopWanted: () => stopWanted.resolve("asked at the management port"),
     diskOf(name) {
       const path = `${settings.storageRoot}/${name}`;
       makeDirectory(path);
@@ -64,6 +71,7 @@ const start: RoleOptions<SdsSettings>["start"] = ({ settings, log }) => {
     mgmtPort,
   });
   return Promise.resolve({
+    stopWanted: stopWanted.promise,
     async stop() {
       await sds.stop();
       await control.stop();

@@ -16,6 +16,7 @@ import {
   sdsHeartbeatAnswerSchema,
   type SdsHeartbeatMessage,
   sdsRegisterAnswerSchema,
+  type SdsRegisterCall,
 } from "@/shared/api/sds.ts";
 import { sleep } from "@/shared/clock.ts";
 import { StorageError } from "@/shared/errors.ts";
@@ -42,6 +43,8 @@ export interface MdmAgentOptions {
   readonly tokenUses: TokenUses;
   /** Totals per volume and SDC since the process started. */
   ioCounts(): IoCounts[];
+  /** Devices that were added here: the MDM takes over those that it does not know. */
+  offeredDevices(): NonNullable<SdsRegisterCall["offeredDevices"]>;
   /** Token keys or mapping generations changed: handles that are no longer valid are dropped. */
   mappingsChanged(): void;
   /** Called once, when the first registration succeeded. */
@@ -97,6 +100,12 @@ export class MdmAgent {
   wake(): void {
     this.#wakePending = true;
     this.#wake?.();
+  }
+
+  /** Registers again at the next turn: what is offered has changed. */
+  registerAgain(): void {
+    this.#isRegistered = false;
+    this.wake();
   }
 
   /** Takes a command's term. @throws {StorageError} stale_session for one of an MDM that was replaced. */
@@ -169,10 +178,12 @@ export class MdmAgent {
     await client.enrol();
     context.keys.nodeKeyHex = client.nodeKeyHex ?? "";
     const sentMs = context.clock.monotonicMs();
+    const offeredDevices = this.#options.offeredDevices();
     const answer = await this.#post("/internal/v1/sds/register", {
       bootId: context.bootId,
       hostId: context.hostId,
       devices: devices.registration(),
+      ...(offeredDevices.length > 0 && { offeredDevices }),
     }, sdsRegisterAnswerSchema);
     this.#observe(sentMs, answer);
     context.keys.sdsId = answer.sdsId ?? undefined;

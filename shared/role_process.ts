@@ -26,6 +26,8 @@ export const READY_LINE = "READY";
 export interface RunningRole {
   /** Stops cleanly; the process exits when it resolves. */
   stop(): Promise<void>;
+  /** Resolves with the reason when the role itself asks to be stopped; absent: it never does. */
+  readonly stopWanted?: Promise<string>;
 }
 
 /** How to run one role. */
@@ -50,7 +52,8 @@ export async function runRole<Settings extends CommonSettings>(options: RoleOpti
     const running = await options.start({ settings, log, stopping: stopAsked.signal });
     if (!stopAsked.signal.aborted) {
       console.log(READY_LINE);
-      await aborted(stopAsked.signal);
+      const wanted = await Promise.race([aborted(stopAsked.signal), running.stopWanted ?? aborted(stopAsked.signal)]);
+      if (wanted !== undefined) stopAsked.abort(wanted);
     }
     log.info("Stopping: {reason}", { reason: String(stopAsked.signal.reason) });
     await running.stop();
@@ -94,9 +97,9 @@ async function standardInputEnd(): Promise<void> {
   }
 }
 
-function aborted(signal: AbortSignal): Promise<void> {
+function aborted(signal: AbortSignal): Promise<undefined> {
   return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener("abort", () => resolve(), { once: true });
+    if (signal.aborted) resolve(undefined);
+    else signal.addEventListener("abort", () => resolve(undefined), { once: true });
   });
 }

@@ -9,7 +9,7 @@ import { requireFaultSet } from "@/mdm/operations/fault_sets.ts";
 import { announce } from "@/mdm/operations/pgs.ts";
 import { processFor } from "@/mdm/operations/processes.ts";
 import { raiseCounter } from "@/mdm/store/cluster_config.ts";
-import { insertDevice } from "@/mdm/store/devices.ts";
+import { devicesOfSds, insertDevice } from "@/mdm/store/devices.ts";
 import { poolById, poolsOfDomain } from "@/mdm/store/pools.ts";
 import { insertSds, listSds, sdsById, sdsByName, type SdsRow } from "@/mdm/store/sds.ts";
 import { BLOCK_BYTES } from "@/shared/constants.ts";
@@ -70,6 +70,41 @@ export function addSds(context: MdmContext, request: NewSdsRequest): SdsRow {
   context.outbox.notice(sds);
   if (poolId !== null) announce(context, { poolIds: [poolId], except: sdsId });
   return sds;
+}
+
+/**
+ * Takes over devices that were added at an SDS, those whose name is new there: they get ids and join the pool of its other
+ * devices, else the pool that new ones of its domain join. The SDS finds them in the answer and formats them.
+ */
+export function adoptOfferedDevices(
+  context: MdmContext,
+  options: {
+    readonly sds: SdsRow;
+    readonly offered: readonly { readonly name: string; readonly capacityBytes: number }[];
+  },
+): void {
+  const { sds } = options;
+  const known = devicesOfSds(context.db, sds.sdsId);
+  const names = new Set(known.map(({ name }) => name));
+  const added = options.offered.filter(({ name }) => !names.has(name));
+  if (added.length === 0) return;
+  const pools = poolsOfDomain(context.db, sds.domainId);
+  const poolId = known.find((device) => device.poolId !== null)?.poolId ??
+    (pools.length === 1 ? pools[0]!.poolId : null);
+  context.db.transaction(() => {
+    for (const { name, capacityBytes } of added) {
+      const claimedBytes = Math.floor(capacityBytes / BLOCK_BYTES) * BLOCK_BYTES;
+      insertDevice(context.db, { sdsId: sds.sdsId, poolId, name, claimedBytes });
+    }
+    raiseCounter(context.db, "config_version");
+    recordEvent(context, {
+      type: "device_added",
+      severity: "info",
+      subject: sds.name,
+      message: `SDS ${sds.name} got ${added.map(({ name }) => name).join(", ")}`,
+    });
+  });
+  if (poolId !== null) announce(context, { poolIds: [poolId], except: sds.sdsId });
 }
 
 /** The pool given, else the domain's only pool, else none: the next pool made there takes the devices. */

@@ -29,6 +29,7 @@ import type {
   SdsRegisterCall,
   TokenKey,
 } from "@/shared/api/sds.ts";
+import { adoptOfferedDevices } from "@/mdm/operations/sds.ts";
 import { linkKeyHex } from "@/shared/auth.ts";
 import { assert, StorageError } from "@/shared/errors.ts";
 import { type ComponentId, sameIncarnation, type SdsId } from "@/shared/ids.ts";
@@ -49,6 +50,7 @@ export function registerSds(context: MdmContext, componentId: ComponentId, call:
       mappings: [],
     };
   }
+  adoptOfferedDevices(context, { sds, offered: call.offeredDevices ?? [] });
   const accepted = acceptedStarts(context, { sds, call });
   recordStarts(context, { call, accepted });
   noteRegistration(context, { sds, accepted });

@@ -24,6 +24,7 @@ export type EventType =
   | "rebuild_start"
   | "rebuild_complete"
   | "rebuild_failed"
+  | "device_added"
   | "io_error"
   | "replica_degraded"
   | "component_registered"

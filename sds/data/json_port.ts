@@ -34,6 +34,8 @@ export const JSON_FRAGMENTS_MAX = 256;
 export interface JsonPortOptions extends TokenJudge {
   readonly grants: Grants;
   count(counts: IoCounts): void;
+  /** A request was refused or failed. */
+  refused(code: ErrorCode): void;
   tokenJudged(verdict: TokenVerdict): void;
 }
 
@@ -109,7 +111,10 @@ export class JsonPort {
         throw error;
       }
     } catch (error) {
-      if (error instanceof StorageError) return failureOf(error);
+      if (error instanceof StorageError) {
+        this.#options.refused(error.code);
+        return failureOf(error);
+      }
       this.#options.context.log.error("A request of the JSON port failed", { error });
       return failureOf(new StorageError("internal", "Cannot serve the line: the SDS failed"));
     }

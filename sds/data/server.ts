@@ -81,6 +81,7 @@ export class DataServer implements DataHost {
       uses: options.tokenUses,
       devices: options.devices,
       count: (counts) => options.totals.add(counts),
+      refused: (code) => options.totals.refused(code),
       tokenJudged: (verdict) => options.tokenJudged(verdict),
     });
     acceptConnections(options.listener, {

@@ -52,7 +52,7 @@ export class Session implements FrameHandler, IoAnswerer {
     this.#host = host;
     this.channel = options.channel;
     this.client = options.client;
-    this.#answers = new SessionAnswers(options.channel);
+    this.#answers = new SessionAnswers(options.channel, host.totals);
     this.channel.handle(this);
   }
 

@@ -13,6 +13,7 @@ import {
   HEADER_FIELDS,
   WRITE_ACK_BYTES,
 } from "@/shared/wire/header.ts";
+import type { IoTotals } from "@/sds/io_totals.ts";
 import type { FlushResult } from "@/sds/replication/flush.ts";
 
 /** The answering side of one session. */
@@ -22,8 +23,12 @@ export class SessionAnswers {
   readonly #acks: number[] = [];
   #scheduled = false;
 
-  constructor(channel: FrameChannel) {
+  readonly #totals: IoTotals;
+
+  /** @param totals count what is refused for good. */
+  constructor(channel: FrameChannel, totals: IoTotals) {
     this.#channel = channel;
+    this.#totals = totals;
   }
 
   /** A write is done. */
@@ -39,6 +44,7 @@ export class SessionAnswers {
 
   /** A request was refused or failed. */
   refuse(requestId: number, code: ErrorCode): void {
+    this.#totals.refused(code);
     if (this.#channel.closed) return;
     const status = errorTraits(code).wire;
     if (!this.#channel.compact) return this.#channel.sendJson({ kind: "answer", requestId, status, code });

@@ -25,6 +25,12 @@ export class TokenUses {
   #untold: ConsumedToken[] = [];
   /** Uses since the process started. */
   consumedCount = 0;
+  readonly #recorded: ((use: ConsumedToken) => void) | undefined;
+
+  /** @param recorded hears of every use that is over. */
+  constructor(recorded?: (use: ConsumedToken) => void) {
+    this.#recorded = recorded;
+  }
 
   get usedCount(): number {
     return this.#used.size;
@@ -54,6 +60,12 @@ export class TokenUses {
   /** A use is over: the next beat tells it. */
   done(use: ConsumedToken): void {
     if (this.#untold.length < UNTOLD_USES_MAX) this.#untold.push(use);
+    this.#recorded?.(use);
+  }
+
+  /** Uses that the MDM has not been told of, oldest first. */
+  untold(): readonly ConsumedToken[] {
+    return this.#untold;
   }
 
   /** For the next heartbeat. */

@@ -141,6 +141,11 @@ export class ReplicaDevice {
     return link;
   }
 
+  /** True while the link over which this device replicates to another is open. */
+  hasLinkTo(deviceId: DeviceId): boolean {
+    return this.#linksOut.get(deviceId)?.up ?? false;
+  }
+
   linkFrom(deviceId: DeviceId): LinkIn {
     let link = this.#linksIn.get(deviceId);
     if (link === undefined) this.#linksIn.set(deviceId, link = new LinkIn(this, deviceId));

@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { Hono } from "hono";
+import { OpenAPIHono } from "@hono/zod-openapi";
+import { z } from "zod";
 import {
   noticeCallSchema,
   type PeerDeadCall,
@@ -11,9 +12,11 @@ import {
   type RevokeCall,
   revokeCallSchema,
 } from "@/shared/api/sds.ts";
-import { parseBody } from "@/shared/http/body.ts";
+import { addRoute } from "@/shared/http/api.ts";
 import { requireNode } from "@/shared/http/node_auth.ts";
 import type { ComponentId } from "@/shared/ids.ts";
+import { addChunkRoutes, type ChunkFacts } from "@/sds/routes/chunks.ts";
+import { addDeviceRoute, type DeviceCommands } from "@/sds/routes/devices.ts";
 
 /** What the MDM may command. */
 export interface ControlCommands {
@@ -25,27 +28,59 @@ export interface ControlCommands {
   peerDead(call: PeerDeadCall): void;
   /** Resolves when no operation of an older mapping generation runs any more. */
   revoke(call: RevokeCall): Promise<void>;
+  readonly chunks: ChunkFacts;
+  readonly devices: DeviceCommands;
 }
 
-export function controlRoutes(commands: ControlCommands): Hono {
-  const routes = new Hono();
+const tag = "Control";
+const okShape = z.object({ status: z.literal("ok") });
+
+export function controlRoutes(commands: ControlCommands): OpenAPIHono {
+  const routes = new OpenAPIHono();
   routes.use(requireNode((componentId) => commands.keyOf(componentId)));
-  routes.post("/notice", async (c) => {
-    commands.requireTerm((await parseBody(c, noticeCallSchema)).mdmTerm);
-    commands.notice();
-    return c.json({ status: "ok" });
+  addRoute(routes, {
+    method: "post",
+    path: "/notice",
+    tag,
+    summary: "Something changed at the MDM: this SDS beats now",
+    body: noticeCallSchema,
+    answer: okShape,
+    refusals: [409],
+    handle: ({ body }) => {
+      commands.requireTerm(body.mdmTerm);
+      commands.notice();
+      return { status: "ok" as const };
+    },
   });
-  routes.post("/peer_dead", async (c) => {
-    const call = await parseBody(c, peerDeadCallSchema);
-    commands.requireTerm(call.mdmTerm);
-    commands.peerDead(call);
-    return c.json({ status: "ok" });
+  addRoute(routes, {
+    method: "post",
+    path: "/peer_dead",
+    tag,
+    summary: "The process behind a listed start is gone for certain",
+    body: peerDeadCallSchema,
+    answer: okShape,
+    refusals: [409],
+    handle: ({ body }) => {
+      commands.requireTerm(body.mdmTerm);
+      commands.peerDead(body);
+      return { status: "ok" as const };
+    },
   });
-  routes.post("/revoke", async (c) => {
-    const call = await parseBody(c, revokeCallSchema);
-    commands.requireTerm(call.mdmTerm);
-    await commands.revoke(call);
-    return c.json({ status: "revoked", mapping_version: call.mappingVersion });
+  addRoute(routes, {
+    method: "post",
+    path: "/revoke",
+    tag,
+    summary: "Drops handles of older mapping generations; answered when what they started has ended",
+    body: revokeCallSchema,
+    answer: z.object({ status: z.literal("revoked"), mapping_version: z.int() }),
+    refusals: [409],
+    handle: async ({ body }) => {
+      commands.requireTerm(body.mdmTerm);
+      await commands.revoke(body);
+      return { status: "revoked" as const, mapping_version: body.mappingVersion };
+    },
   });
+  addChunkRoutes(routes, commands.chunks);
+  addDeviceRoute(routes, commands.devices);
   return routes;
 }

@@ -51,6 +51,11 @@ export const sdsRegisterCallSchema = z.object({
   bootId: z.string().min(1),
   hostId: z.string().min(1),
   devices: z.array(registeredDeviceSchema),
+  /** Folders that were added at the SDS; the MDM gives an id to those whose name it does not know. */
+  offeredDevices: z.array(z.object({
+    name: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/),
+    capacityBytes: count.min(1),
+  })).max(64).optional(),
 });
 export type SdsRegisterCall = z.output<typeof sdsRegisterCallSchema>;
 

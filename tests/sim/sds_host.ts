@@ -6,6 +6,7 @@
 import { type Sds, startSds } from "@/sds/app.ts";
 import type { DeviceLimits } from "@/sds/device/limits.ts";
 import type { ReplicaDevice } from "@/sds/replication/replica_device.ts";
+import { BackupFolder } from "@/shared/backup_folder.ts";
 import type { Clock } from "@/shared/clock.ts";
 import { REGIONS_KEPT_SET, TIMES } from "@/shared/constants.ts";
 import { CHECKSUMS_FILE, DATA_FILE, INTENTS_FILE } from "@/sds/device/layout.ts";
@@ -16,6 +17,8 @@ import { SimProcess, type World } from "@/tests/sim/process.ts";
 import type { SeededRandom } from "@/tests/sim/seeded_random.ts";
 import { MemoryDisk } from "@/tests/support/memory_disk.ts";
 
+/** What a manager of a simulated SDS shows. */
+export const MANAGEMENT_TOKEN = "token-of-the-manager";
 const PORTS = { controlPort: 9100, mgmtPort: 9200, dataPort: 9700 } as const;
 /** Small batches, so that a run does not spend its time on zeroing, and runs out of slots now and then. */
 const LIMITS: Partial<DeviceLimits> = { slotReserveCount: 4, spareBytes: 2 ** 17 };
@@ -48,6 +51,8 @@ export interface SdsHostOptions {
 /** One host with one SDS. */
 export class SdsHost {
   readonly process: SimProcess;
+  /** How often its management listener was asked for a stop. */
+  stopWantedCount = 0;
   readonly #options: SdsHostOptions;
   /** Holds `sds_local.db`, whose only row that matters is committed with a sync: it loses nothing. */
   readonly #localDisk = new MemoryDisk();
@@ -105,6 +110,10 @@ export class SdsHost {
         coldReadMs: this.#random.chance(COLD_CHANCE) ? 0 : Infinity,
       },
       dataListener: transport.listen({ hostname: this.name, port: PORTS.dataPort }),
+      backups: new BackupFolder("never-made", clock),
+      managementToken: MANAGEMENT_TOKEN,
+      storageRoot: `${this.name}`,
+      stopWanted: () => this.stopWantedCount++,
       diskOf: (name) => this.#disk(name),
       guards,
     });

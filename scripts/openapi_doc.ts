@@ -14,6 +14,7 @@ import { SdcStore } from "@/sdc/store/store.ts";
 import { startSds } from "@/sds/app.ts";
 import { BackupFolder } from "@/shared/backup_folder.ts";
 import { REGIONS_KEPT_SET, TIMES } from "@/shared/constants.ts";
+import type { Listener } from "@/shared/transport.ts";
 import { denoTransport } from "@/shared/transport_deno.ts";
 import { systemClock } from "@/shared/clock.ts";
 import { logger } from "@/shared/log.ts";
@@ -68,7 +69,7 @@ async function sdsDocuments(): Promise<[string, string][]> {
     joinToken: undefined,
     database: new DatabaseSync(":memory:"),
     limits: {},
-    dataListener: denoTransport.listen({ hostname: "127.0.0.1", port: 0 }),
+    dataListener: listenerOfNobody(),
     storageRoot: "never-made",
     stopWanted() {},
     diskOf: () => {
@@ -83,6 +84,12 @@ async function sdsDocuments(): Promise<[string, string][]> {
   } finally {
     await sds.stop();
   }
+}
+
+/** Accepts nothing, so that no port is opened. */
+function listenerOfNobody(): Listener {
+  const closed = Promise.withResolvers<null>();
+  return { port: 9700, accept: () => closed.promise, close: () => closed.resolve(null) };
 }
 
 async function documentOf(app: OpenAPIHono): Promise<string> {

@@ -24,8 +24,8 @@ import { SDC_IO_BODY_BYTES_MAX } from "@/shared/api/sdc_io.ts";
 import type { BackupFolder } from "@/shared/backup_folder.ts";
 import { BufferPool } from "@/shared/buffers.ts";
 import { type Clock, sleep } from "@/shared/clock.ts";
-import { installCommonRoutes } from "@/shared/http/app.ts";
-import { describePlainRoute, serveDocument } from "@/shared/http/api.ts";
+import { describeCommonRoutes, installCommonRoutes } from "@/shared/http/app.ts";
+import { serveDocument } from "@/shared/http/api.ts";
 import type { HttpSend } from "@/shared/http_client.ts";
 import type { ComponentId } from "@/shared/ids.ts";
 import type { Logger } from "@/shared/log.ts";
@@ -189,6 +189,7 @@ function controlApp(
       refresh: () => agent.refresh(),
     }),
   );
+  describeCommonRoutes(app, { metrics: false });
   serveDocument(app, CONTROL_API);
   return app;
 }
@@ -203,13 +204,7 @@ function managementApp({ log, random }: SdcParts, shown: ManagementRouteParts): 
     metricsOtherwise: (c) => c.json(metricsDocument(shown)),
   });
   app.route("/", managementRoutes(shown));
-  describePlainRoute(app, {
-    method: "get",
-    path: "/metrics",
-    tag: "Management",
-    summary: "Totals, for Prometheus when Accept names text/plain, else as JSON",
-    contentType: "text/plain",
-  });
+  describeCommonRoutes(app, { metrics: true });
   serveDocument(app, MANAGEMENT_API);
   return app;
 }

@@ -10,8 +10,8 @@ import type { BackupFolder } from "@/shared/backup_folder.ts";
 import { BufferPool } from "@/shared/buffers.ts";
 import { type Clock, sleep, type Timer } from "@/shared/clock.ts";
 import type { Disk } from "@/shared/disk.ts";
-import { describePlainRoute, serveDocument } from "@/shared/http/api.ts";
-import { installCommonRoutes } from "@/shared/http/app.ts";
+import { serveDocument } from "@/shared/http/api.ts";
+import { describeCommonRoutes, installCommonRoutes } from "@/shared/http/app.ts";
 import { ALL_GUARDS, type Guards } from "@/shared/guards.ts";
 import type { HttpSend } from "@/shared/http_client.ts";
 import type { DeviceId } from "@/shared/ids.ts";
@@ -176,6 +176,7 @@ export function startSds(parts: SdsParts): Sds {
       },
     }),
   );
+  describeCommonRoutes(control, { metrics: false });
   serveDocument(control, CONTROL_API);
   const facts = (): ManagementFacts => ({
     sdsId: context.keys.sdsId,
@@ -227,13 +228,7 @@ function managementApp(
     metricsOtherwise: (c) => c.json(statsOf(options.facts())),
   });
   app.route("/", managementRoutes(options));
-  describePlainRoute(app, {
-    method: "get",
-    path: "/metrics",
-    tag: "Management",
-    summary: "Totals, for Prometheus when Accept names text/plain, else as JSON",
-    contentType: "text/plain",
-  });
+  describeCommonRoutes(app, { metrics: true });
   serveDocument(app, MANAGEMENT_API);
   return app;
 }

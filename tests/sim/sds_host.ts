@@ -80,6 +80,11 @@ export class SdsHost {
     return this.process.running ? this.#sds?.devices.all ?? [] : [];
   }
 
+  /** Its HTTP applications, as long as it runs. */
+  apps() {
+    return this.#sds === undefined ? [] : [this.#sds.control, this.#sds.management];
+  }
+
   start(): void {
     this.#endDisks();
     const { clock, random, transport, http, serveHttp } = this.process.start();

@@ -33,8 +33,11 @@ export interface FormText {
   readonly parent: { readonly title: string; readonly href: string };
   /** What will happen. */
   readonly about?: ComponentChildren;
-  /** Why nothing can be done now: there is no button then. */
-  readonly blocked?: ComponentChildren;
+  /** Why nothing can be done now, and what helps: there is no button then. */
+  readonly blocked?: {
+    readonly reason: string;
+    readonly remedy?: { readonly title: string; readonly href: string };
+  };
   readonly fields: readonly Field[];
   /** Word on the button. */
   readonly submit: string;

@@ -21,6 +21,7 @@ import {
 const DOMAINS = { title: "Protection domains", href: "/pd" };
 const POOLS = { title: "Pools", href: "/pool" };
 const SERVERS = { title: "Storage servers", href: "/sds" };
+const NEW_DOMAIN = { title: "Create protection domain", href: "/pd/create" };
 const CLIENTS = { title: "Clients", href: "/sdc" };
 
 const domainSchema = z.object({
@@ -116,7 +117,7 @@ export const TOPOLOGY_CHANGES: readonly Change[] = [
       parent: POOLS,
       about: "Volumes take their space from a pool, which spreads it over the devices of its servers.",
       ...(overview.domains.length === 0 &&
-        { blocked: "A pool belongs to a protection domain, and there is none yet. Create one first." }),
+        { blocked: { reason: "A pool belongs to a protection domain, and there is none yet.", remedy: NEW_DOMAIN } }),
       fields: [
         { name: "name", label: "Name", kind: "text", value: freeName("pool", overview.pools) },
         {
@@ -158,7 +159,7 @@ export const TOPOLOGY_CHANGES: readonly Change[] = [
       parent: SERVERS,
       about: waitingText(overview, "SDS"),
       ...(overview.domains.length === 0 &&
-        { blocked: "A server belongs to a protection domain, and there is none yet. Create one first." }),
+        { blocked: { reason: "A server belongs to a protection domain, and there is none yet.", remedy: NEW_DOMAIN } }),
       fields: [
         { name: "name", label: "Name", kind: "text", value: freeName("sds", overview.sdss) },
         {

@@ -65,7 +65,10 @@ function mappedChoices(volume: OverviewVolume, { sdcs }: Overview) {
   }));
 }
 
-const NOT_MAPPED = { blocked: "No client may use this volume yet. Map it first." };
+function notMapped({ volumeId }: OverviewVolume) {
+  const remedy = { title: "Map", href: `/volume/${volumeId}/map` };
+  return { blocked: { reason: "No client may use this volume yet.", remedy } };
+}
 
 function query(path: string, parameters: Readonly<Record<string, string | number>>): string {
   const search = new URLSearchParams(Object.entries(parameters).map(([name, value]) => [name, String(value)]));
@@ -85,7 +88,12 @@ const CREATE: Change = {
       parent: VOLUMES,
       about: "A block device that applications use through a client.",
       ...(pools.length === 0 &&
-        { blocked: "A volume takes its space from a pool, and there is none yet. Create one first." }),
+        {
+          blocked: {
+            reason: "A volume takes its space from a pool, and there is none yet.",
+            remedy: { title: "Create pool", href: "/pool/create" },
+          },
+        }),
       fields: [
         { name: "name", label: "Name", kind: "text", value: freeName("volume", overview.volumes) },
         { name: "size_gb", label: "Size, GiB", kind: "number", value: "1", hint: "Fractions are allowed." },
@@ -126,8 +134,8 @@ const MAP: Change = {
       about: "The client may then serve the volume to applications.",
       ...(clients.length === 0 && {
         blocked: facts.overview.sdcs.length === 0
-          ? "There is no client yet. Add one first."
-          : "Every client may use it already.",
+          ? { reason: "There is no client yet.", remedy: { title: "Add client", href: "/sdc/add" } }
+          : { reason: "Every client may use it already." },
       }),
       fields: [
         {
@@ -167,7 +175,7 @@ const UNMAP: Change = {
       title: `Unmap ${volume.name}`,
       parent: parentOf(volume),
       about: "The client's applications lose the volume at once; its data stays.",
-      ...(clients.length === 0 && NOT_MAPPED),
+      ...(clients.length === 0 && notMapped(volume)),
       fields: [
         {
           name: "sdc_id",
@@ -249,7 +257,7 @@ const WRITE: Change = {
       title: `Write to ${volume.name}`,
       parent: parentOf(volume),
       about: "The client writes the text to every current copy. For trying out: applications use NBD.",
-      ...(clients.length === 0 && NOT_MAPPED),
+      ...(clients.length === 0 && notMapped(volume)),
       fields: [
         { name: "sdc_id", label: "Client", kind: "select", choices: clients, value: clients[0]?.value ?? "" },
         { name: "offset_bytes", label: "At byte", kind: "number", value: "0", step: 1, min: 0 },
@@ -287,7 +295,7 @@ const READ: Change = {
       title: `Read from ${volume.name}`,
       parent: parentOf(volume),
       about: "What was never written reads as zeros.",
-      ...(clients.length === 0 && NOT_MAPPED),
+      ...(clients.length === 0 && notMapped(volume)),
       fields: [
         { name: "sdc_id", label: "Client", kind: "select", choices: clients, value: clients[0]?.value ?? "" },
         { name: "offset_bytes", label: "From byte", kind: "number", value: "0", step: 1, min: 0 },

@@ -245,3 +245,21 @@ Deno.test("changeRoutes() lets viewers look only, and nobody without this browse
   }
   assert(!mgmt.mdm.requests.some(({ url }) => !/overview|discovery/.test(url)), "the MDM was asked nothing");
 });
+
+Deno.test("changeRoutes() says what is missing first, with the way there, instead of a form that must fail", async () => {
+  await using mgmt = await mgmtFixture({ clock: new FakeClock() });
+  mgmt.mdm.overview = overviewFixture({ domains: [], pools: [], sdss: [], sdcs: [] });
+  await mgmt.poller.pollAnew();
+  const browser = await signedIn(mgmt);
+  const remedies = [
+    ["/pool/create", "/pd/create"],
+    ["/sds/add", "/pd/create"],
+    ["/volume/create", "/pool/create"],
+    ["/volume/1/map", "/sdc/add"],
+  ] as const;
+  for (const [path, remedy] of remedies) {
+    const markup = await browser.page(path);
+    assertMatch(markup, new RegExp(`class="button primary" href="${remedy}"`), path);
+    assert(!markup.includes('class="stacked"'), path);
+  }
+});

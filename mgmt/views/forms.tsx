@@ -41,8 +41,13 @@ export function formPage(
               ? (
                 <div class="blocked">
                   <LevelIcon level="warning" />
-                  <p>{form.blocked}</p>
-                  <a class="button" href={form.parent.href}>Back</a>
+                  <p>{form.blocked.reason}</p>
+                  <div class="buttons">
+                    {form.blocked.remedy && (
+                      <a class="button primary" href={form.blocked.remedy.href}>{form.blocked.remedy.title}</a>
+                    )}
+                    <a class="button" href={form.parent.href}>Back</a>
+                  </div>
                 </div>
               )
               : (

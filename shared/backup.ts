@@ -46,9 +46,26 @@ export interface BackupRequest {
 export async function backUpDatabase(sqlite: DatabaseSync, request: BackupRequest): Promise<BackupFile> {
   const { directory, name, atMs, keep = BACKUPS_KEPT } = request;
   const path = `${directory}/${name}-${new Date(atMs).toISOString().replaceAll(/[-:]/g, "")}.db`;
-  const unfinished = `${path}.unfinished`;
   try {
     Deno.mkdirSync(directory, { recursive: true, mode: DIRECTORY_MODE });
+    await copyDatabase(sqlite, path);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new StorageError("io_error", `Cannot back up ${name} to ${path}: ${reason}`, { cause: error });
+  }
+  for (const old of listBackups(directory, name).slice(keep)) Deno.removeSync(old.path);
+  return { path, ...facts(path), createdAtMs: atMs };
+}
+
+/**
+ * Copies `sqlite` to a new file at `path`, which gets its name when it is checked and durable. Private, and one file whatever the
+ * journal mode is.
+ *
+ * @throws when it cannot be written, or {@linkcode StorageError} `io_error` when it does not pass its check; nothing remains then.
+ */
+export async function copyDatabase(sqlite: DatabaseSync, path: string): Promise<void> {
+  const unfinished = `${path}.unfinished`;
+  try {
     Deno.openSync(unfinished, { write: true, create: true, truncate: true, mode: PRIVATE_FILE_MODE }).close();
     await backup(sqlite, unfinished);
     becomeOneFile(unfinished);
@@ -57,11 +74,8 @@ export async function backUpDatabase(sqlite: DatabaseSync, request: BackupReques
     Deno.renameSync(unfinished, path);
   } catch (error) {
     for (const companion of ["", "-wal", "-shm", "-journal"]) removeIfThere(unfinished + companion);
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new StorageError("io_error", `Cannot back up ${name} to ${path}: ${reason}`, { cause: error });
+    throw error;
   }
-  for (const old of listBackups(directory, name).slice(keep)) Deno.removeSync(old.path);
-  return { path, ...facts(path), createdAtMs: atMs };
 }
 
 /** Backups of a name, newest first; without their checksums. */

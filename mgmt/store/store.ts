@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { backup } from "node:sqlite";
 import { SEEDED_RULES } from "@/mgmt/core/alert_rules.ts";
 import { AlertRules } from "@/mgmt/store/alert_rules.ts";
 import { Alerts } from "@/mgmt/store/alerts.ts";
@@ -14,6 +13,7 @@ import { Sessions } from "@/mgmt/store/sessions.ts";
 import { Snapshots } from "@/mgmt/store/snapshots.ts";
 import { TopologyCache } from "@/mgmt/store/topology_cache.ts";
 import { Users } from "@/mgmt/store/users.ts";
+import { copyDatabase } from "@/shared/backup.ts";
 import { migrate } from "@/shared/migrate.ts";
 import { openPrivateDatabase } from "@/shared/private_files.ts";
 
@@ -62,7 +62,7 @@ export function openStore(path: string): MgmtStore {
       database.prepare(`PRAGMA incremental_vacuum(${Math.floor(pageCountMax)})`).all();
       return Number(database.prepare("PRAGMA freelist_count").get()!["freelist_count"]);
     },
-    backup: async (path) => void await backup(database, path),
+    backup: (path) => copyDatabase(database, path),
     [Symbol.dispose]: () => database.close(),
   };
 }

@@ -12,10 +12,11 @@
  *
  * @module
  */
-import { backup, type DatabaseSync } from "node:sqlite";
+import type { DatabaseSync } from "node:sqlite";
 import type { IoFailure } from "@/sdc/remote/volume_events.ts";
 import { CHUNKS_MIGRATIONS, LOCAL_MIGRATIONS } from "@/sdc/store/migrations.ts";
 import { accessModeSchema, type SdcMapping } from "@/shared/api/sdc.ts";
+import { copyDatabase } from "@/shared/backup.ts";
 import { asId } from "@/shared/ids.ts";
 import { migrate } from "@/shared/migrate.ts";
 import { openPrivateDatabase } from "@/shared/private_files.ts";
@@ -183,8 +184,8 @@ export class SdcStore implements Disposable {
   /** Writes complete copies of both databases into `folder`, which is there, while they are used; gives their names. */
   async backup(folder: string): Promise<string[]> {
     const names = ["sdc_chunks.db", "sdc_local.db"];
-    await backup(this.#chunks, `${folder}/${names[0]}`);
-    await backup(this.#local, `${folder}/${names[1]}`);
+    await copyDatabase(this.#chunks, `${folder}/${names[0]}`);
+    await copyDatabase(this.#local, `${folder}/${names[1]}`);
     return names;
   }
 

@@ -65,6 +65,8 @@ export class Cluster {
   readonly #http: HttpSend;
   readonly #bases = new Map<number, number>();
   #poolId = 0;
+  /** What an operator tries to say. */
+  readonly #services = new Map<string, "fail" | "recover">();
   readonly #newSds: (index: number) => SdsHost;
 
   constructor(options: ClusterOptions) {
@@ -151,6 +153,21 @@ export class Cluster {
     });
     await this.#create("/sds/add", { name: sds.name, total_capacity_gb: 2, devices: "blk0", protection_domain_id: 1 });
     return sds;
+  }
+
+  /** Takes an SDS out of service or back, as soon as the MDM is there; the last word counts. */
+  async setService(name: string, word: "fail" | "recover"): Promise<void> {
+    this.#services.set(name, word);
+    while (this.#services.get(name) === word) {
+      try {
+        const { sdss } = await this.overview();
+        const sdsId = sdss.find(({ componentId }) => componentId === name)?.sdsId;
+        await this.#post(`/sds/${sdsId}/${word}`, {});
+        if (this.#services.get(name) === word) this.#services.delete(name);
+      } catch {
+        await new Promise<void>((resolve) => this.#world.time.after(250, resolve));
+      }
+    }
   }
 
   /** What the MDM says of the cluster. */

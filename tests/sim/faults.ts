@@ -40,6 +40,8 @@ export type Fault =
     | { readonly kind: "disk"; readonly name: string; readonly harm: DiskHarm }
     /** At the end the MDM forgets what it decided since the begin: its database is replaced by a copy from then. */
     | { readonly kind: "mdm_rollback" }
+    /** An operator takes the SDS out of service; its copies move away, and back when it is over. */
+    | { readonly kind: "out_of_service"; readonly name: string }
     | { readonly kind: "wall_jump"; readonly name: string; readonly byMs: number }
   );
 
@@ -67,6 +69,7 @@ const KIND_WEIGHTS = {
   disk_damage: 2,
   mdm_rollback: 0.5,
   wall_jump: 4,
+  out_of_service: 8,
 } as const;
 
 /** Harms that leave a copy wrong or unreadable. */
@@ -166,6 +169,11 @@ function nextFault(random: SeededRandom, options: { readonly cast: Cast; fromMs:
       return disk({ kind: random.pick(DAMAGES) }, 5_000);
     case "mdm_rollback":
       return { kind: "mdm_rollback", atMs, lastsMs: random.between(2_000, 12_000) };
+    case "out_of_service":
+      return {
+        ...{ kind: "out_of_service", name: random.pick(cast.sdss), atMs },
+        lastsMs: random.pick([random.between(100, 3_000), random.between(2_000, 20_000)]),
+      };
     case "wall_jump":
       return { kind: "wall_jump", name: random.pick(all), byMs: random.between(-1e7, 1e7), atMs, lastsMs: 0 };
     default:
@@ -208,6 +216,8 @@ export interface FaultHands {
   harmDisk(name: string, harm: DiskHarm): void;
   backUpMdm(): void;
   rollBackMdm(): void;
+  /** An operator asks until the MDM has answered. */
+  setService(name: string, word: "fail" | "recover"): void;
 }
 
 /** Schedules every fault of `plan`, and its end. Kills of a process that is down already only prolong nothing. */
@@ -262,6 +272,8 @@ function begin(fault: Fault, hands: FaultHands): void {
       return hands.harmDisk(fault.name, fault.harm);
     case "mdm_rollback":
       return hands.backUpMdm();
+    case "out_of_service":
+      return hands.setService(fault.name, "fail");
     default:
       return unreachable(fault);
   }
@@ -311,6 +323,8 @@ function end(fault: Fault, hands: FaultHands): void {
       return hands.spareDisk(fault.name);
     case "mdm_rollback":
       return hands.rollBackMdm();
+    case "out_of_service":
+      return hands.setService(fault.name, "recover");
     case "reset":
     case "stall_connections":
     case "wall_jump":

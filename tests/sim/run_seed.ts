@@ -219,6 +219,7 @@ class Run {
       harmDisk: (name, harm) => this.#harmDisk(name, harm),
       backUpMdm: () => cluster.mdm.backUp(),
       rollBackMdm: () => cluster.mdm.rollBack(),
+      setService: (name, word) => void cluster.setService(name, word),
     });
     await this.#runUntil({ limitMs: endOf(this.plan) + 1 });
     log.note("all faults are over");

@@ -23,6 +23,8 @@ import { ioRoutes, tokenRoutes, volumeIoRoutes } from "@/mdm/routes/io.ts";
 import { maintenanceRoutes } from "@/mdm/routes/maintenance.ts";
 import { metricsRoutes, poolMetricsRoutes } from "@/mdm/routes/metrics.ts";
 import { nativeRoutes } from "@/mdm/routes/native.ts";
+import { nativeTopologyRoutes } from "@/mdm/routes/native_topology.ts";
+import { nativeVolumeRoutes } from "@/mdm/routes/native_volumes.ts";
 import { poolRoutes } from "@/mdm/routes/pools.ts";
 import { nativeRebuildRoutes, rebuildRoutes } from "@/mdm/routes/rebuild.ts";
 import { sdcRoutes } from "@/mdm/routes/sdc.ts";
@@ -115,6 +117,8 @@ function operatorRoutes(context: MdmContext): OpenAPIHono {
   routes.route("/cluster", clusterRoutes(context));
   routes.route("/metrics", metricsRoutes(context));
   routes.route("/api/v1", nativeRoutes(context));
+  routes.route("/api/v1", nativeTopologyRoutes(context));
+  routes.route("/api/v1/volumes", nativeVolumeRoutes(context));
   routes.route("/api/v1", maintenanceRoutes(context));
   routes.route("/api/v1/rebuild", nativeRebuildRoutes(context));
   return routes;

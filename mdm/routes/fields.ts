@@ -5,6 +5,7 @@
  */
 import { z } from "zod";
 import { bytesOfGib } from "@/mdm/core/capacity.ts";
+import { BLOCK_BYTES } from "@/shared/constants.ts";
 import type { FaultSetId, PoolId, ProtectionDomainId, SdcId, SdsId, VolumeId } from "@/shared/ids.ts";
 
 /** A number, or text that writes one plainly, as queries and paths do. `true`, `[1]` and "" are none. */
@@ -36,6 +37,10 @@ const GIB_MAX = 2 ** 30;
 /** A size in GiB, fractions allowed, as bytes rounded up to blocks. */
 export const sizeGbField = numberField(/^\d{1,10}(?:\.\d{1,20})?$/).pipe(z.number().positive().max(GIB_MAX))
   .transform(bytesOfGib).meta({ type: "number", exclusiveMinimum: 0, description: "In GiB; fractions are allowed" });
+
+/** A size in bytes, rounded up to blocks. */
+export const bytesField = z.number().int().positive().max(GIB_MAX * 2 ** 20)
+  .transform((bytes) => Math.ceil(bytes / BLOCK_BYTES) * BLOCK_BYTES);
 
 /** A TCP port, or none. */
 export const portField = z.number().int().min(1).max(65_535).nullish().transform((value) => value ?? null);

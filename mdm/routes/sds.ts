@@ -33,7 +33,7 @@ const tag = "SDSs";
 const DEVICES_MAX = 64;
 const DEVICE_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 /** Device names, as a list or separated by commas. */
-const devicesField = z.union([z.string(), z.array(z.string())]).default("blk0")
+export const devicesField = z.union([z.string(), z.array(z.string())]).default("blk0")
   .transform((value) =>
     (typeof value === "string" ? value.split(",") : value).map((name) => name.trim()).filter((n) => n !== "")
   )

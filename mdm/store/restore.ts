@@ -1,7 +1,8 @@
 /**
  * Puts a backup in the place of `powerflex.db`. What was given out since the backup was made must not be given again: terms,
  * versions and generations never go back (I1), and the id of a volume that the backup does not know may still have chunks at
- * the SDSs. So every counter and every sequence of ids goes on {@linkcode RESTORE_SKIP} further.
+ * the SDSs. So every counter and every sequence of ids goes on {@linkcode RESTORE_SKIP} further, but those whose newest rows are
+ * counted by their ids.
  *
  * @module
  */
@@ -25,7 +26,7 @@ export function restoreMdmDatabase(backupPath: string, databasePath: string): vo
   try {
     db.transaction(() => {
       for (const key of COUNTERS) setCounter(db, key, counterValue(db, key) + RESTORE_SKIP);
-      db.run("UPDATE sqlite_sequence SET seq = seq + ?", RESTORE_SKIP);
+      db.run("UPDATE sqlite_sequence SET seq = seq + ? WHERE name NOT IN ('event_logs', 'io_tokens')", RESTORE_SKIP);
     });
   } finally {
     db.close();

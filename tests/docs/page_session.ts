@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { dirname } from "node:path";
 import { parseDemoOptions } from "@/scripts/demo/options.ts";
 import { type DemoPlan, planOf } from "@/scripts/demo/plan.ts";
 import { ROOT } from "@/scripts/roles.ts";
@@ -13,6 +14,8 @@ import { result } from "@/tests/support/programs.ts";
 
 /** What a clone has and commands need. */
 const COPIED = ["deno.json", "deno.lock", "mdm", "mgmt", "scripts", "sdc", "sds", "shared"];
+/** The runtime itself: a wrapper that a package manager puts on the path does not hand signals on. */
+const ENVIRONMENT = { PATH: `${dirname(Deno.execPath())}:${Deno.env.get("PATH") ?? ""}` };
 /** Longest time that one block may take. */
 const BLOCK_MS_MAX = 90_000;
 /** The ports of this many processes are looked for, and moved in the text. */
@@ -52,7 +55,11 @@ export class PageSession implements AsyncDisposable {
     const [program, ...args] = block.language === "python"
       ? ["python3", "-c", text]
       : ["bash", "-euo", "pipefail", "-c", text];
-    const { code, stdout, stderr } = await result(program!, args, { cwd: this.#dir, limitMs: BLOCK_MS_MAX });
+    const { code, stdout, stderr } = await result(program!, args, {
+      cwd: this.#dir,
+      env: ENVIRONMENT,
+      limitMs: BLOCK_MS_MAX,
+    });
     const printed = `${stdout}${stderr}`;
     if (code !== 0) throw new Error(`Line ${block.line} ended with ${code}:\n${text}\n${printed}`);
     if (treatment.prints !== undefined && !printed.includes(treatment.prints)) {
@@ -93,6 +100,7 @@ class Service {
       // A setting may stand before the command, so no plain exec.
       args: ["-c", `exec env ${line}`],
       cwd: options.cwd,
+      env: ENVIRONMENT,
       stdin: "null",
       stdout: "piped",
       stderr: "piped",

@@ -15,6 +15,8 @@ export interface ProgramOptions {
   /** After this the program is ended and the result is an error. */
   readonly limitMs?: number;
   readonly cwd?: string;
+  /** Variables besides those of this process. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** Longest time that a program of a test may take, unless it says otherwise. */
@@ -26,13 +28,14 @@ export async function result(
   args: readonly string[],
   options: ProgramOptions = {},
 ): Promise<ProgramResult> {
-  const { limitMs = PROGRAM_MS_MAX, cwd } = options;
+  const { limitMs = PROGRAM_MS_MAX, cwd, env } = options;
   const child = new Deno.Command(program, {
     args: [...args],
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
     ...(cwd !== undefined && { cwd }),
+    ...(env !== undefined && { env: { ...env } }),
   }).spawn();
   let late = false;
   const limit = setTimeout(() => {

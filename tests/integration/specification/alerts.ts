@@ -7,11 +7,10 @@
 import { assert, assertEquals } from "@std/assert";
 import { sleep, systemClock } from "@/shared/clock.ts";
 import { eventually, httpCall, type SpecificationCluster } from "@/tests/integration/specification/cluster.ts";
-import { MgmtBrowser } from "@/tests/support/mgmt_browser.ts";
+import { signedIn } from "@/tests/integration/specification/signed_in.ts";
 
 /** Longer than the 30 s after which a silent process is called STALE. */
 const SILENT_MS = 40_000;
-const PASSWORD = "a password of the specification's tests";
 
 interface AlertView {
   readonly id: number;
@@ -106,21 +105,4 @@ async function alerts(cluster: SpecificationCluster, query = ""): Promise<readon
 
 async function alertOf(cluster: SpecificationCluster, id: number, query = ""): Promise<AlertView | undefined> {
   return (await alerts(cluster, query)).find((alert) => alert.id === id);
-}
-
-/** MGMT as `admin` uses it: with the one-time password, which is replaced at once, or with the new one. */
-async function signedIn(cluster: SpecificationCluster): Promise<MgmtBrowser> {
-  const { url, oneTimePassword } = cluster.state.mgmt;
-  const browser = new MgmtBrowser({
-    async request(path, init) {
-      const answer = await fetch(url + path, { ...init, redirect: "manual" });
-      const { status, headers } = answer;
-      return new Response(await answer.arrayBuffer(), { status, headers });
-    },
-  });
-  if ((await browser.signIn(PASSWORD)).status === 303) return browser;
-  assertEquals((await browser.signIn(oneTimePassword)).headers.get("Location"), "/password");
-  const fields = { password: PASSWORD, repeated: PASSWORD };
-  assertEquals((await browser.submit("/password", { path: "/password", fields })).status, 303);
-  return browser;
 }

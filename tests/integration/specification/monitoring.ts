@@ -1,11 +1,12 @@
 /** Group "monitoring" of the specification: 2 tests. @module */
 import { assert, assertEquals } from "@std/assert";
 import { eventually, httpCall, POOL_GB, type SpecificationCluster } from "@/tests/integration/specification/cluster.ts";
+import { signedIn } from "@/tests/integration/specification/signed_in.ts";
 
 /** Declares the group's tests. */
 export function monitoringTests(cluster: () => SpecificationCluster): void {
-  Deno.test("monitoring: MGMT's poller sees the whole cluster", async () => {
-    await cluster().cleanSlate();
+  Deno.test("monitoring: MGMT polls the whole cluster and keeps snapshots of it", async () => {
+    const { sdsIds } = await cluster().cleanSlate();
     const url = `${cluster().state.mgmt.url}/health/api/components`;
     const components = await eventually(
       async () => (await httpCall("GET", url)).body,
@@ -15,6 +16,14 @@ export function monitoringTests(cluster: () => SpecificationCluster): void {
     for (const id of ["sds-1", "sds-2", "sds-3", "sdc-1", "sdc-2", "sdc-3"]) assert(ids.includes(id), `${ids}`);
     const summary = await httpCall("GET", `${cluster().state.mgmt.url}/health/api/summary`);
     assertEquals(Object.keys(summary.body).sort(), ["alert_counts", "health_metrics", "health_summary"]);
+    const browser = await signedIn(cluster());
+    const figures = async () => {
+      const answer = await browser.request(`/metrics/sds/${sdsIds[0]}`, { headers: { Accept: "application/json" } });
+      return await answer.json();
+    };
+    // A pass each 10 s asks each component itself.
+    const { timeline } = await eventually(figures, (found) => found.timeline?.length > 0);
+    assertEquals([typeof timeline[0].timestamp, typeof timeline[0].status], ["string", "string"]);
   });
 
   Deno.test("monitoring: metrics tell capacity, volumes and nodes, for people and for Prometheus", async () => {

@@ -25,8 +25,9 @@ import { SLOT_BYTES } from "@/sds/device/layout.ts";
 import { ReadPace } from "@/sds/device/read_pace.ts";
 import { type SlotCallback, SlotPool } from "@/sds/device/slot_pool.ts";
 import { type DeviceIdentity, markFailed, writeSuperblock } from "@/sds/device/superblock.ts";
+import { isNoSpace } from "@/sds/device/spare_file.ts";
 import { Turns } from "@/sds/device/turns.ts";
-import { assert, type ErrorCode, type StorageError } from "@/shared/errors.ts";
+import { assert, type ErrorCode, StorageError } from "@/shared/errors.ts";
 import type { DeviceId, Incarnation, PgId } from "@/shared/ids.ts";
 
 /** Sizes for heartbeats and metrics. */
@@ -143,7 +144,7 @@ export class Device {
     return this.#pgs.values();
   }
 
-  /** Begins an empty copy; durable with the next `commitFull`. The device has none of the group. */
+  /** Begins an empty copy; durable with the next `commitFull`. The device has none of the group. @throws {StorageError} pool_full */
   createPg(pgId: PgId, row: { readonly epoch: number; readonly complete: boolean }): DevicePg {
     assert(!this.#pgs.has(pgId), `the device has no copy of group ${pgId} yet`);
     const taken = new Set(Array.from(this.#pgs.values(), (pg) => pg.intentSlot));
@@ -153,7 +154,10 @@ export class Device {
     try {
       this.#parts.intents.create(pg);
     } catch (cause) {
-      throw this.#parts.health.fail(`Cannot write first intents of group ${pgId}`, cause);
+      const attempt = `Cannot write first intents of group ${pgId}`;
+      // Nothing refers to its records yet: a full file system harms nothing.
+      if (isNoSpace(cause)) throw new StorageError("pool_full", `${attempt}: the file system is full`, { cause });
+      throw this.#parts.health.fail(attempt, cause);
     }
     this.#parts.catalogue.putPg({ pgId, intentSlot, ...row });
     this.#pgs.set(pgId, pg);

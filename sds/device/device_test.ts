@@ -2,6 +2,7 @@ import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { DATA_FILE, SLOT_BYTES } from "@/sds/device/layout.ts";
 import { BLOCK_BYTES } from "@/shared/constants.ts";
 import { StorageError } from "@/shared/errors.ts";
+import { asId, type PgId } from "@/shared/ids.ts";
 import {
   asWrite,
   DeviceFixture,
@@ -360,5 +361,16 @@ Deno.test("Device asserts that data is written only under a durable intent and a
   const write = { offsetBytes: 0, data: stampedBlocks(1, 2), crcs: Uint32Array.of(1), crcIndex: 0 };
   assertThrows(() => device.writeBlocks(chunk, write), Error, "a write begins before it changes data");
   assertThrows(() => device.storePg(pg, { epoch: 0, complete: true }), Error, "I1");
+  await device.close({ clean: true });
+});
+
+Deno.test("Device.createPg() refuses a copy when the file system is full, and the device lives", async () => {
+  const fixture = await DeviceFixture.format();
+  const device = await fixture.open();
+  fixture.disk.fill(true);
+  const error = assertThrows(() => device.createPg(asId<PgId>(77), { epoch: 1, complete: false }), StorageError);
+  assertEquals([error.code, device.failed, device.pg(asId<PgId>(77))], ["pool_full", undefined, undefined]);
+  fixture.disk.fill(false);
+  device.createPg(asId<PgId>(77), { epoch: 1, complete: false });
   await device.close({ clean: true });
 });

@@ -22,6 +22,7 @@ import { SAMPLE_MS } from "@/mdm/operations/metrics_window.ts";
 import { planDrops } from "@/mdm/operations/pg_drops.ts";
 import { planOrders } from "@/mdm/operations/pg_orders.ts";
 import { activateGroups, dropFresh } from "@/mdm/operations/pgs.ts";
+import { finishRemovals } from "@/mdm/operations/sds_service.ts";
 import { planTargets } from "@/mdm/operations/targets.ts";
 import { rotateTokenKeys } from "@/mdm/secrets.ts";
 import { Soon } from "@/mdm/soon.ts";
@@ -99,7 +100,7 @@ export function tendGroups(context: MdmContext): void {
   activateGroups(context);
   planTargets(context);
   planJoins(context);
-  const orderCount = planOrders(context) + planDrops(context);
+  const orderCount = planOrders(context) + planDrops(context) + finishRemovals(context);
   context.live.groupsWhole = orderCount === 0 && groupsAreWhole(context.db);
 }
 

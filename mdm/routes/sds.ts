@@ -11,7 +11,7 @@ import { sdsStateOf } from "@/mdm/core/health.ts";
 import { capacityOf } from "@/mdm/operations/devices.ts";
 import { usedBytesOf } from "@/mdm/operations/pool_views.ts";
 import { livenessOfComponent } from "@/mdm/operations/processes.ts";
-import { failSds, recoverSds } from "@/mdm/operations/sds_service.ts";
+import { failSds, recoverSds, removeSds } from "@/mdm/operations/sds_service.ts";
 import { addSds, allSds, requireSds } from "@/mdm/operations/sds.ts";
 import {
   domainIdField,
@@ -114,6 +114,19 @@ export function sdsRoutes(context: MdmContext): OpenAPIHono {
     handle: ({ params }) => {
       const sds = requireSds(context, params.id);
       return { ...sdsJson(context, sds), ip_address: sds.address, port: sds.dataPort };
+    },
+  });
+  addRoute(routes, {
+    method: "delete",
+    path: "/{id}",
+    tag,
+    summary: "Removes an SDS once its copies are made elsewhere; asked again, says how far that is",
+    params: idParams,
+    answer: z.object({ status: z.enum(["removed", "draining"]), groups_left: z.int(), message: z.string() }),
+    refusals: [404],
+    handle: ({ params }) => {
+      const { status, groupsLeft, message } = removeSds(context, params.id);
+      return { status, groups_left: groupsLeft, message };
     },
   });
   for (const [word, change] of [["fail", failSds], ["recover", recoverSds]] as const) {

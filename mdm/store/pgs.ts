@@ -174,6 +174,11 @@ export function memberPgIds(db: Database, deviceId: DeviceId): PgId[] {
     .map((row) => row.pgId);
 }
 
+/** Groups to which a copy on the device may return. */
+export function departedCount(db: Database, deviceId: DeviceId): number {
+  return db.get<{ count: number }>("SELECT COUNT(*) AS count FROM pg_departed WHERE device_id = ?", deviceId)!.count;
+}
+
 /** True if a device of the SDS is a member of any group of the pool. */
 export function sdsIsMemberInPool(db: Database, key: { sdsId: SdsId; poolId: PoolId }): boolean {
   return db.get(

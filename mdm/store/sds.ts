@@ -106,3 +106,9 @@ export function peersOfSds(db: Database, sdsId: SdsId): SdsRow[] {
 export function setSdsService(db: Database, sdsId: SdsId, service: SdsService): void {
   db.run("UPDATE sds_nodes SET service = ? WHERE id = ?", service, sdsId);
 }
+
+/** Forgets an SDS and its devices; no group names one. */
+export function deleteSds(db: Database, sdsId: SdsId): void {
+  db.run("DELETE FROM sds_device_inventory WHERE sds_id = ?", sdsId);
+  db.run("DELETE FROM sds_nodes WHERE id = ?", sdsId);
+}

@@ -4,8 +4,9 @@
  * @module
  */
 import { assert, assertEquals } from "@std/assert";
-import { failSds, recoverSds } from "@/mdm/operations/sds_service.ts";
+import { failSds, recoverSds, removeSds } from "@/mdm/operations/sds_service.ts";
 import { controlRebuild, limitRebuild, rebuildStatus } from "@/mdm/operations/rebuild_control.ts";
+import { pgsOfPool } from "@/mdm/store/pgs.ts";
 import { jobsOfPool, tasksOfJob } from "@/mdm/store/rebuild.ts";
 import { BLOCK_BYTES, CHUNK_BYTES } from "@/shared/constants.ts";
 import { asId, type SdsId } from "@/shared/ids.ts";
@@ -101,6 +102,35 @@ Deno.test("scenario: a restarted MDM goes on with the copies that run, and none 
     limitRebuild(cluster.mdm.context, cluster.poolId, 100);
     controlRebuild(cluster.mdm.context, cluster.poolId, "run");
     await fixture.untilWhole();
+    assertEquals(await differencesOfMembers(cluster), []);
+  });
+});
+
+Deno.test("scenario: an SDS that is removed is emptied first, under load, and says what it waits for", async () => {
+  await withCluster({}, async (fixture) => {
+    const { cluster } = fixture;
+    const { context } = cluster.mdm;
+    const load = fixture.startLoad();
+    await fixture.sleep(2_000);
+    const third = asId<SdsId>(3);
+    controlRebuild(context, cluster.poolId, "paused");
+    const first = removeSds(context, third);
+    assertEquals(first.status, "draining");
+    await fixture.sleep(5_000);
+    const held = removeSds(context, third);
+    assert(held.groupsLeft === first.groupsLeft && held.message.includes("paused"), held.message);
+    controlRebuild(context, cluster.poolId, "run");
+    let fewest = 2;
+    await fixture.until("it is gone", async () => {
+      fewest = Math.min(fewest, ...pgsOfPool(context.db, cluster.poolId).map((pg) => pg.members.length));
+      return (await cluster.overview()).sdss.length === 2;
+    });
+    assertEquals(fewest, 2, "no group lacks a copy meanwhile");
+    const last = removeSds(context, asId<SdsId>(2));
+    await fixture.sleep(3_000);
+    assert(last.status === "draining" && last.message.includes("failure units only"), last.message);
+    recoverSds(context, asId<SdsId>(2));
+    await load.end();
     assertEquals(await differencesOfMembers(cluster), []);
   });
 });

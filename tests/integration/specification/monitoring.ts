@@ -34,8 +34,8 @@ export function monitoringTests(cluster: () => SpecificationCluster): void {
     assertEquals(metrics.volumes, { count: 1, total_capacity_gb: 1 });
     assertEquals(metrics.nodes, { sds: 3, sdc: 3, protection_domains: 1, pools: 1 });
     assertEquals(metrics.health.inactive, 0);
-    const { mdm, sdc } = cluster().state;
-    for (const url of [mdm.url, sdc[0]!.mgmtUrl]) {
+    const { mdm, sds, sdc } = cluster().state;
+    for (const url of [mdm.url, sds[0]!.mgmtUrl, sdc[0]!.mgmtUrl]) {
       const text = await fetch(`${url}/metrics`, { headers: { Accept: "text/plain" } }).then((answer) => answer.text());
       assert(/^# TYPE powerflex_\w+ /m.test(text), text.slice(0, 200));
     }

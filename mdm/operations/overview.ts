@@ -217,7 +217,7 @@ function componentOverview(context: MdmContext, component: ComponentRow): Overvi
 /** Conditions that hold now and that only the MDM sees; a loss is shown for a day. */
 function alertsOf(context: MdmContext): OverviewAlert[] {
   const sinceMs = context.time.nowMs() - LOSS_SHOWN_MS;
-  const losses = (["unflushed_writes_lost", "copies_differed"] as const)
+  const losses = (["unflushed_writes_lost", "data_loss_possible", "copies_differed"] as const)
     .flatMap((type) => eventsOfTypeSince(context.db, { type, sinceMs }));
   const refused = [...context.live.refusedPgs.keys()].length === 0
     ? []

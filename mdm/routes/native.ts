@@ -9,6 +9,7 @@ import type { MdmContext } from "@/mdm/context.ts";
 import { pgStateOf } from "@/mdm/core/health.ts";
 import type { PgRecord } from "@/mdm/core/placement_groups.ts";
 import { confirmHost } from "@/mdm/operations/devices.ts";
+import { forcePromote } from "@/mdm/operations/force_promote.ts";
 import { Facts } from "@/mdm/operations/facts.ts";
 import { overviewOf } from "@/mdm/operations/overview.ts";
 import { requirePool } from "@/mdm/operations/pools.ts";
@@ -19,11 +20,17 @@ import { listSds } from "@/mdm/store/sds.ts";
 import { overviewSchema } from "@/shared/api/overview.ts";
 import { incarnationSchema } from "@/shared/api/pg.ts";
 import { addRoute } from "@/shared/http/api.ts";
-import type { DeviceId, PoolId, SdsId } from "@/shared/ids.ts";
+import type { DeviceId, PgId, PoolId, SdsId } from "@/shared/ids.ts";
 
 const tag = "Native";
 
 const pgQuery = z.object({ pool_id: poolIdField.optional() });
+const pgParams = z.object({ id: idField<PgId>() });
+const promoteSchema = z.object({
+  device_id: idField<DeviceId>(),
+  accept_data_loss: z.boolean().default(false),
+  members_destroyed: z.boolean().default(false),
+});
 const deviceParams = z.object({ id: idField<DeviceId>() });
 
 const memberShape = z.object({
@@ -82,6 +89,25 @@ export function nativeRoutes(context: MdmContext): OpenAPIHono {
     answer: z.object({ device_id: z.int(), host_id: z.string() }),
     refusals: [404, 409],
     handle: ({ params }) => confirmHost(context, params.id),
+  });
+  addRoute(routes, {
+    method: "post",
+    path: "/pgs/{id}/force_promote",
+    tag,
+    summary: "Lets a departed copy serve as it is, when all members are gone for good: newer writes are lost",
+    params: pgParams,
+    body: promoteSchema,
+    answer: z.object({ pg_id: z.int(), device_id: z.int(), epoch: z.int(), loss_generation: z.int() }),
+    refusals: [404, 409],
+    handle: ({ params, body }) => {
+      const pg = forcePromote(context, {
+        pgId: params.id,
+        deviceId: body.device_id,
+        acceptsDataLoss: body.accept_data_loss,
+        membersAreDestroyed: body.members_destroyed,
+      });
+      return { pg_id: pg.pgId, device_id: body.device_id, epoch: pg.epoch, loss_generation: pg.lossGeneration };
+    },
   });
   return routes;
 }

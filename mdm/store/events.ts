@@ -32,6 +32,7 @@ export type EventType =
   | "epoch_ahead"
   | "host_confirmation_needed"
   | "unflushed_writes_lost"
+  | "data_loss_possible"
   | "copies_differed";
 
 export interface NewEvent {

@@ -60,8 +60,6 @@ export const ALL_GUARDS = Object.freeze({
   activateSilent: true,
   /** A copy that may have lost unflushed writes raises the loss generation (3.9). */
   continuity: true,
-  /** Departed copies are forgotten once there are full copies (3.2). */
-  departedRows: true,
   /** The MDM leaves groups alone whose members know a newer epoch than it does (3.2). */
   epochAhead: true,
 });

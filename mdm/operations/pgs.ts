@@ -147,12 +147,7 @@ function decisionOf(
   const { pg, asker, facts } = request;
   const { guards } = context;
   const change = guards.epochCompare ? request.change : { ...request.change, epoch: pg.epoch };
-  const decision = afterChange(pg, { change, asker, facts });
-  if (decision.kind !== "changed" || guards.departedRows) return decision;
-  const departed = pg.departed.filter((row) =>
-    decision.next.members.every(({ deviceId }) => deviceId !== row.deviceId)
-  );
-  return { kind: "changed", next: { ...decision.next, departed: [...departed, ...decision.next.departed] } };
+  return afterChange(pg, { change, asker, facts });
 }
 
 function resultOf(context: MdmContext, answer: { pg: PgRecord; decision: ChangeDecision }): PgChangeResult {

@@ -201,6 +201,7 @@ class Run {
         requestCount: REQUEST_COUNT,
         weights: scenario?.weights ?? {},
         hotPlaceCount: scenario?.hotPlaceCount,
+        flushUntilMs: fromMs + (scenario?.flushForMs ?? Infinity),
         tolerated,
         device: () => sdc.device(volumeId),
         nextNumber: () => ++this.#number,

@@ -17,6 +17,8 @@ export interface Scenario {
   readonly regionsKeptSet?: number;
   readonly times?: Partial<Record<keyof typeof TIMES, number>>;
   readonly weights?: Partial<Record<keyof typeof OPERATION_WEIGHTS, number>>;
+  /** Nothing is flushed later than so long after the begin. */
+  readonly flushForMs?: number;
   /** Places that requests come back to. */
   readonly hotPlaceCount?: number;
   plan(random: SeededRandom, options: { readonly cast: Cast; readonly fromMs: number }): Fault[];
@@ -179,9 +181,12 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
       const name = s.random.pick(s.sdss);
       const atMs = s.seconds(start);
       s.cut(name, s.sdss.filter((other) => other !== name), { atMs, lastsMs: s.seconds(1.2), both: true });
-      s.power([name], { atMs: atMs + s.seconds(0.02, 0.5), lastsMs: s.seconds(0.6, 6) });
+      s.stallDisk(name, { atMs, lastsMs: s.seconds(1.2) });
+      const endMs = atMs + s.seconds(0.3, 0.9);
+      s.power([name], { atMs: endMs, lastsMs: s.seconds(0.6, 6) });
+      s.kill(s.sdcs, { atMs: endMs, lastsMs: s.seconds(0.2) });
     }
-  }, BUSY_CLEARING),
+  }, { ...BUSY_CLEARING, hotPlaceCount: 60, weights: { write: 80 } }),
   /** Joins whose last step is answered late, or never, while members and clients are hit. */
   hard_joins: story((s) => {
     for (let start = 1; start < 20; start += 6) {
@@ -193,10 +198,44 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   }, BUSY_CLEARING),
   /** A copy has just returned when the primary it came from goes for long and it loses power itself. */
   power_after_join: story((s) => {
-    s.kill([s.b], { atMs: s.seconds(1), lastsMs: s.seconds(1.5, 6) });
-    s.kill([s.a], { atMs: s.seconds(8, 10), lastsMs: s.seconds(30) });
-    s.power([s.b, s.c], { atMs: s.seconds(10, 16), lastsMs: s.seconds(1) });
-  }, { weights: { flush: 1 } }),
+    s.kill([s.b], { atMs: s.seconds(1), lastsMs: s.seconds(5) });
+    s.kill([s.a], { atMs: s.seconds(7, 7.5), lastsMs: s.seconds(90) });
+    s.power([s.b], { atMs: s.seconds(13, 15), lastsMs: s.seconds(1) });
+  }, { flushForMs: 5_800, regionsKeptSet: 64 }),
+  /** A secondary's word that it takes over comes late, when it is a member again under a later epoch. */
+  late_takeover: story((s) => {
+    for (const [start, name] of [[1, s.a], [16, s.b]] as const) {
+      s.pause(name, { atMs: s.seconds(start), lastsMs: s.seconds(5.6, 6.2) });
+      for (const other of s.sdss) {
+        if (other !== name) {
+          s.cut(other, [s.mdm], { atMs: s.seconds(start + 4.3, start + 4.7), lastsMs: s.seconds(3, 6), both: false });
+        }
+      }
+    }
+  }, { weights: { write: 80 } }),
+  /** The MDM is away while the last step of a join is asked for, and the joiner and the primary part meanwhile. */
+  unanswered_join: story((s) => {
+    for (const start of [1, 16]) {
+      s.kill([s.b], { atMs: s.seconds(start), lastsMs: s.seconds(2) });
+      s.cut(s.mdm, [s.a], { atMs: s.seconds(start + 2.2, start + 2.7), lastsMs: s.seconds(11), both: false });
+      s.cut(s.a, [s.b, s.c], { atMs: s.seconds(start + 2.4, start + 3), lastsMs: s.seconds(11), both: true });
+    }
+  }, { sharedVolume: true, hotPlaceCount: 3, ...BUSY_CLEARING }),
+  /** The same, and then everybody loses power. */
+  unanswered_join_dark: story((s) => {
+    s.kill([s.b], { atMs: s.seconds(1), lastsMs: s.seconds(2) });
+    s.cut(s.mdm, [s.a], { atMs: s.seconds(3.1, 3.7), lastsMs: s.seconds(6), both: false });
+    const endMs = s.seconds(4.2, 6);
+    s.power([s.a, s.c], { atMs: endMs, lastsMs: s.seconds(80) });
+    s.power([s.b], { atMs: endMs, lastsMs: s.seconds(1) });
+  }, { weights: { flush: 20, write: 60, read: 20 } }),
+  /** Two links between the same SDSs at once: what is on the first one arrives when the second one is in use. */
+  late_link: story((s) => {
+    for (const [start, name, other] of [[1, s.a, s.b], [12, s.b, s.c]] as const) {
+      s.kill([s.mdm], { atMs: s.seconds(start), lastsMs: s.seconds(9) });
+      s.stall([name, other], { atMs: s.seconds(start + 0.3), lastsMs: s.seconds(5.5, 8) });
+    }
+  }, { hotPlaceCount: 3, weights: { write: 80 } }),
   /** Everybody loses power, again and again. */
   dark: story((s) => {
     for (let start = 1; start < 22; start += 7) {

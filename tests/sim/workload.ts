@@ -47,6 +47,8 @@ export interface WorkloadOptions {
   readonly weights?: Partial<Record<BlockOperation & keyof typeof OPERATION_WEIGHTS, number>>;
   /** Places in the volume that are used over and over; {@linkcode HOT_PLACE_COUNT} without it. */
   readonly hotPlaceCount?: number | undefined;
+  /** From this true time on nothing is flushed or written through; for ever without it. */
+  readonly flushUntilMs?: number;
   /** Errors that are no failures: of disks that are full, or broken on purpose. */
   readonly tolerated?: ReadonlySet<ErrorCode>;
   /** Requests to send in all. */
@@ -139,13 +141,15 @@ export class Workload {
   }
 
   #nextRequest(): Wanted {
-    const { random } = this.#options;
-    const operation: BlockOperation = random.weighted({ ...OPERATION_WEIGHTS, ...this.#options.weights });
+    const { random, time, flushUntilMs = Infinity } = this.#options;
+    const flushes = time.nowMs < flushUntilMs;
+    const drawn: BlockOperation = random.weighted({ ...OPERATION_WEIGHTS, ...this.#options.weights });
+    const operation = drawn === "flush" && !flushes ? "read" : drawn;
     const changes = operation !== "read" && operation !== "flush";
     return {
       operation,
       ...(operation === "flush" ? { offsetBytes: 0, lengthBytes: 0 } : this.#nextRange({ changes })),
-      forceUnitAccess: changes && random.chance(FORCE_UNIT_ACCESS_CHANCE),
+      forceUnitAccess: changes && random.chance(FORCE_UNIT_ACCESS_CHANCE) && flushes,
       noHole: operation === "write_zeroes" && random.chance(0.5),
     };
   }

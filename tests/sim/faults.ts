@@ -67,7 +67,6 @@ const KIND_WEIGHTS = {
   disk_full: 3,
   disk_fails: 4,
   disk_damage: 2,
-  mdm_rollback: 0.5,
   wall_jump: 4,
   out_of_service: 8,
 } as const;
@@ -167,8 +166,6 @@ function nextFault(random: SeededRandom, options: { readonly cast: Cast; fromMs:
       return disk({ kind: random.pick(["eio_write", "eio_sync"] as const) }, 5_000);
     case "disk_damage":
       return disk({ kind: random.pick(DAMAGES) }, 5_000);
-    case "mdm_rollback":
-      return { kind: "mdm_rollback", atMs, lastsMs: random.between(2_000, 12_000) };
     case "out_of_service":
       return {
         ...{ kind: "out_of_service", name: random.pick(cast.sdss), atMs },

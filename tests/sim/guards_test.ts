@@ -24,8 +24,8 @@ const CASES: readonly GuardCase[] = [
   { without: ["clearAtFullCopies"], scenario: "come_and_go", seed: 8 },
   { without: ["joinerCounts"], scenario: "unanswered_join", seed: 1 },
   { without: ["syncBeforeMember"], scenario: "power_after_join", seed: 5 },
-  { without: ["replicationEpoch"], scenario: "late_replication", seed: 1 },
-  { without: ["clientEpoch"], scenario: "late_client", seed: 33 },
+  { without: ["replicationEpoch"], scenario: "lone_primary", seed: 1 },
+  { without: ["replicationEpoch", "linkDrain"], scenario: "late_replication", seed: 3 },
   { without: ["clientEpoch", "lanes"], scenario: "late_client", seed: 1 },
   { without: ["lanes"], scenario: "late_lane", seed: 2 },
   { without: ["newStartLeaves"], scenario: "unforwarded", seed: 1 },
@@ -34,7 +34,7 @@ const CASES: readonly GuardCase[] = [
   { without: ["flushVerifier"], scenario: "dark", seed: 1 },
   { without: ["flushMembers"], scenario: "dark", seed: 8 },
   { without: ["continuity"], scenario: "dark", seed: 1 },
-  { without: ["epochAhead"], scenario: "rollback", seed: 8 },
+  { without: ["epochAhead"], scenario: "rollback", seed: 11 },
 ];
 
 /**
@@ -46,7 +46,6 @@ const COVERED_BY_OTHERS: readonly GuardName[] = [
   "clearNumber",
   "joinerSyncs",
   "joinSessions",
-  "linkDrain",
   "completeCopies",
   "epochCompare",
   "activateSilent",

@@ -103,7 +103,6 @@ Deno.test("faultPlan() gives equal plans for equal seeds, and all its kinds over
     "kill",
     "kill_again",
     "kill_in_disk",
-    "mdm_rollback",
     "out_of_service",
     "pause",
     "reset",

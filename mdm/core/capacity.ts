@@ -54,7 +54,5 @@ function gibText(bytes: number): string {
   return `${Math.round(bytes * 1000 / GIB_BYTES) / 1000} GB`;
 }
 
-/** From this part of its capacity on a device is near full: shown as an alert. */
-export const NEAR_FULL_MARK = 0.8;
 /** From this part on no copy is begun on it. */
 export const JOIN_FULL_MARK = 0.9;

@@ -6,6 +6,7 @@
  */
 import { crc32 } from "node:zlib";
 import type { Chunk } from "@/sds/device/chunk.ts";
+import type { DamagedBlocks } from "@/sds/device/damaged_blocks.ts";
 import type { DeviceHealth } from "@/sds/device/health.ts";
 import { blockChecksum, POPULATE_PIECE_BYTES, SLOT_BYTES } from "@/sds/device/layout.ts";
 import type { ReadPace } from "@/sds/device/read_pace.ts";
@@ -39,6 +40,9 @@ export interface BlockRead {
 /** Called once at the end of a read; `checksum_mismatch`, `io_error`: what is in the buffer is not the block. */
 export type ReadCallback = (error: ErrorCode | undefined) => void;
 
+/** Blocks of one read when a chunk is looked through. */
+const BLOCKS_PER_PIECE = POPULATE_PIECE_BYTES / BLOCK_BYTES;
+
 const ZEROS = new Uint8Array(POPULATE_PIECE_BYTES);
 const ZERO_BLOCK_CHECKSUM = blockChecksum(ZEROS.subarray(0, BLOCK_BYTES));
 
@@ -47,6 +51,7 @@ export interface BlockIoOptions {
   readonly health: DeviceHealth;
   readonly pace: ReadPace;
   readonly clock: Clock;
+  readonly damage: DamagedBlocks;
   /** Called after the checksums of a chunk changed. */
   readonly noteChange: (chunk: Chunk) => void;
 }
@@ -70,6 +75,9 @@ export class BlockIo {
     for (let index = 0; index < count; index++) {
       checksums[firstBlock + index] = write.crcs[write.crcIndex + index]! || 1;
     }
+    if (chunk.pg.damaged.size > 0) {
+      this.#options.damage.overwritten(chunk, { first: firstBlock, end: firstBlock + count });
+    }
     this.#options.noteChange(chunk);
   }
 
@@ -90,7 +98,9 @@ export class BlockIo {
       this.#options.files.writeData(piece, chunk.slot * SLOT_BYTES + offsetBytes + doneBytes);
     }
     const checksum = range.keepAllocated ? ZERO_BLOCK_CHECKSUM : 0;
-    chunk.checksums.fill(checksum, offsetBytes / BLOCK_BYTES, (offsetBytes + lengthBytes) / BLOCK_BYTES);
+    const blocks = { first: offsetBytes / BLOCK_BYTES, end: (offsetBytes + lengthBytes) / BLOCK_BYTES };
+    chunk.checksums.fill(checksum, blocks.first, blocks.end);
+    if (chunk.pg.damaged.size > 0) this.#options.damage.overwritten(chunk, blocks);
     this.#options.noteChange(chunk);
   }
 
@@ -102,7 +112,7 @@ export class BlockIo {
     if (chunk.unverified) return done("not_ready");
     const { into, intoOffset, lengthBytes } = read;
     const target = into.subarray(intoOffset, intoOffset + lengthBytes);
-    if (neverWritten(chunk, read)) {
+    if (chunk.pg.damaged.size === 0 && neverWritten(chunk, read)) {
       target.fill(0);
       return done(undefined);
     }
@@ -112,7 +122,7 @@ export class BlockIo {
     try {
       count = files.data.file.readSync(target, chunk.slot * SLOT_BYTES + read.offsetBytes);
     } catch (cause) {
-      return done(this.#readFailed(chunk, cause));
+      return done(this.#readFailed(chunk, read.offsetBytes / BLOCK_BYTES, cause));
     }
     pace.noteSync(clock.monotonicMs() - startMs);
     target.fill(0, count);
@@ -142,6 +152,46 @@ export class BlockIo {
     this.#options.noteChange(chunk);
   }
 
+  /**
+   * Reads blocks one by one and gives those that cannot be read or do not match, damaged ones included. The caller holds the
+   * chunk's lock and has it pinned; it is verified.
+   *
+   * @throws {StorageError} device_failed
+   */
+  async findBad(chunk: Chunk, range: { readonly first: number; readonly end: number }): Promise<number[]> {
+    const bad: number[] = [];
+    for (let first = range.first; first < range.end; first += BLOCKS_PER_PIECE) {
+      const count = Math.min(BLOCKS_PER_PIECE, range.end - first);
+      if (await this.#readsWell(chunk, { first, count })) continue;
+      for (let block = first; block < first + count; block++) {
+        if (!await this.#readsWell(chunk, { first: block, count: 1 })) bad.push(block);
+      }
+    }
+    this.#options.health.requireIntact();
+    return bad;
+  }
+
+  async #readsWell(
+    chunk: Chunk,
+    { first, count }: { readonly first: number; readonly count: number },
+  ): Promise<boolean> {
+    const { damage, files, health } = this.#options;
+    health.requireIntact();
+    const damaged = (index: number) => chunk.pg.damaged.size > 0 && damage.has(chunk, index);
+    const indexes = Array.from({ length: count }, (_, index) => first + index);
+    if (indexes.every((index) => chunk.checksums[index] === 0 && !damaged(index))) return true;
+    const target = new Uint8Array(count * BLOCK_BYTES);
+    try {
+      const read = await files.data.file.read(target, chunk.slot * SLOT_BYTES + first * BLOCK_BYTES);
+      target.fill(0, read);
+    } catch (cause) {
+      // Of a longer piece the block is not known yet: its blocks are read one by one.
+      if (count === 1) this.#readFailed(chunk, first, cause);
+      return false;
+    }
+    return this.#verify(chunk, { offsetBytes: first * BLOCK_BYTES, target }) === undefined;
+  }
+
   #requireWritable(chunk: Chunk, range: { readonly offsetBytes: number; readonly lengthBytes: number }): void {
     this.#options.health.requireIntact();
     requireRange(chunk, range);
@@ -164,7 +214,7 @@ export class BlockIo {
       },
       (cause) => {
         chunk.unpin();
-        done(this.#readFailed(chunk, cause));
+        done(this.#readFailed(chunk, read.offsetBytes / BLOCK_BYTES, cause));
       },
     );
   }
@@ -176,6 +226,7 @@ export class BlockIo {
     for (let blockBytes = 0; blockBytes < target.length; blockBytes += BLOCK_BYTES, index++) {
       const block = target.length === BLOCK_BYTES ? target : target.subarray(blockBytes, blockBytes + BLOCK_BYTES);
       const expected = checksums[index]!;
+      if (chunk.pg.damaged.size > 0 && this.#options.damage.has(chunk, index)) return "checksum_mismatch";
       if (expected === 0) block.fill(0);
       else if ((crc32(block) || 1) !== expected) return this.#mismatch(chunk, index);
     }
@@ -183,16 +234,21 @@ export class BlockIo {
   }
 
   #mismatch(chunk: Chunk, blockIndex: number): ErrorCode {
-    const place = `block ${blockIndex} of slot ${chunk.slot}`;
-    this.#options.health.noteReadError(`Cannot read ${place}: wrong checksum`, this.#options.clock.monotonicMs());
+    const nowMs = this.#options.clock.monotonicMs();
+    this.#options.health.noteReadError(placeOf(chunk, blockIndex), { reason: "wrong checksum", nowMs });
     return "checksum_mismatch";
   }
 
-  #readFailed(chunk: Chunk, cause: unknown): ErrorCode {
+  #readFailed(chunk: Chunk, blockIndex: number, cause: unknown): ErrorCode {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    this.#options.health.noteReadError(`Cannot read slot ${chunk.slot}: ${reason}`, this.#options.clock.monotonicMs());
+    const nowMs = this.#options.clock.monotonicMs();
+    this.#options.health.noteReadError(placeOf(chunk, blockIndex), { reason, nowMs });
     return "io_error";
   }
+}
+
+function placeOf(chunk: Chunk, blockIndex: number): string {
+  return `block ${blockIndex} of slot ${chunk.slot}`;
 }
 
 function requireRange(

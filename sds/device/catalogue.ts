@@ -6,6 +6,7 @@
  * @module
  */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
+import { catalogueDigest } from "@/sds/device/catalogue_digest.ts";
 import { SLOT_FREED, SLOT_IN_RESERVE } from "@/sds/device/catalogue_schema.ts";
 import type { DeviceHealth } from "@/sds/device/health.ts";
 import { CATALOGUE_FILE } from "@/sds/device/layout.ts";
@@ -37,6 +38,24 @@ export interface PgStorageRow {
   readonly epoch: number;
   readonly complete: boolean;
   readonly intentSlot: number;
+}
+
+/** How far the scrub of a group is. */
+export interface ScrubRow {
+  readonly pgId: PgId;
+  /** Number of the newest run that was begun or has ended; the MDM counts them per pool. */
+  readonly run: number;
+  /** Chunks with keys up to this one were looked at; -1: the run has ended. */
+  readonly afterKey: number;
+  /** When the last run ended, wall clock; 0: never. */
+  readonly endedMs: number;
+}
+
+/** What the scrub keeps. */
+export interface ScrubRows {
+  getScrub(pgId: PgId): ScrubRow | undefined;
+  /** In the transaction of this turn. */
+  putScrub(row: ScrubRow): void;
 }
 
 /** Called when a transaction ended: without an error if it was committed. */
@@ -128,6 +147,7 @@ export class Catalogue {
   deleteChunk(pgId: PgId, row: ChunkRow): void {
     this.#change(() => {
       this.#statements.deleteChunk.run(pgId, row.nodeId, row.chunkIndex);
+      this.#statements.deleteDamaged.run(pgId, row.nodeId, row.chunkIndex);
       this.#statements.markSlot.run(row.slot, SLOT_FREED);
     });
   }
@@ -159,6 +179,8 @@ export class Catalogue {
     this.#change(() => {
       this.#statements.markSlotsOfPg.run(SLOT_FREED, pgId);
       this.#statements.deleteChunksOfPg.run(pgId);
+      this.#statements.deleteDamagedOfPg.run(pgId);
+      this.#statements.deleteScrub.run(pgId);
       this.#statements.deletePg.run(pgId);
     });
   }
@@ -189,6 +211,35 @@ export class Catalogue {
     }
   }
 
+  /** Notes which blocks of a chunk are damaged: 32 bytes, or undefined when none is any more. */
+  putDamaged(pgId: PgId, row: Pick<ChunkRow, "nodeId" | "chunkIndex">, blocks: Uint8Array | undefined): void {
+    const { nodeId, chunkIndex } = row;
+    this.#change(() => {
+      if (blocks === undefined) this.#statements.deleteDamaged.run(pgId, nodeId, chunkIndex);
+      else this.#statements.putDamaged.run(pgId, nodeId, chunkIndex, blocks);
+    });
+  }
+
+  listDamaged(): { pgId: PgId; nodeId: NodeId; chunkIndex: number; blocks: Uint8Array }[] {
+    return this.#read(() => this.#statements.listDamaged.all()).map((row) => ({
+      pgId: asId<PgId>(Number(row["pg_id"])),
+      nodeId: asId<NodeId>(Number(row["node_id"])),
+      chunkIndex: Number(row["chunk_index"]),
+      // A BLOB column of a STRICT table.
+      blocks: (row["blocks"] as Uint8Array).slice(),
+    }));
+  }
+
+  getScrub(pgId: PgId): ScrubRow | undefined {
+    const row = this.#read(() => this.#statements.getScrub.get(pgId));
+    if (row === undefined) return undefined;
+    return { pgId, run: Number(row["run"]), afterKey: Number(row["after_key"]), endedMs: Number(row["ended_ms"]) };
+  }
+
+  putScrub(row: ScrubRow): void {
+    this.#change(() => this.#statements.putScrub.run(row.pgId, row.run, row.afterKey, row.endedMs));
+  }
+
   /** Every slot of `reserved_slot`, rising. Nothing may change rows meanwhile. */
   *everyMarkedSlot(): Generator<number> {
     for (const row of this.#statements.everyMarked.iterate()) yield Number(row["slot"]);
@@ -212,6 +263,12 @@ export class Catalogue {
     const orphans = "SELECT count(*) AS n FROM chunk WHERE pg_id NOT IN (SELECT pg_id FROM pg)";
     if (this.#database.prepare(orphans).get()?.["n"] !== 0) return "a chunk belongs to no group of the device";
     return undefined;
+  }
+
+  /** See `catalogue_digest.ts`. Commits first. @throws {Error} from SQLite. */
+  digest(pause: () => Promise<void>): Promise<Uint8Array> {
+    this.commit();
+    return catalogueDigest(this.#database, pause);
   }
 
   /** Copies the log into the main file if it has grown, off the event loop; call when it was just synced. */
@@ -304,6 +361,19 @@ function prepareStatements(database: DatabaseSync) {
       "INSERT INTO pg (pg_id, epoch, complete, intent_slot) VALUES (?, ?, ?, ?)" +
         " ON CONFLICT (pg_id) DO UPDATE SET epoch = excluded.epoch, complete = excluded.complete",
     ),
+    putDamaged: prepare(
+      "INSERT INTO damaged (pg_id, node_id, chunk_index, blocks) VALUES (?, ?, ?, ?)" +
+        " ON CONFLICT (pg_id, node_id, chunk_index) DO UPDATE SET blocks = excluded.blocks",
+    ),
+    deleteDamaged: prepare("DELETE FROM damaged WHERE pg_id = ? AND node_id = ? AND chunk_index = ?"),
+    deleteDamagedOfPg: prepare("DELETE FROM damaged WHERE pg_id = ?"),
+    listDamaged: prepare("SELECT pg_id, node_id, chunk_index, blocks FROM damaged"),
+    getScrub: prepare("SELECT run, after_key, ended_ms FROM scrub WHERE pg_id = ?"),
+    putScrub: prepare(
+      "INSERT INTO scrub (pg_id, run, after_key, ended_ms) VALUES (?, ?, ?, ?) ON CONFLICT (pg_id)" +
+        " DO UPDATE SET run = excluded.run, after_key = excluded.after_key, ended_ms = excluded.ended_ms",
+    ),
+    deleteScrub: prepare("DELETE FROM scrub WHERE pg_id = ?"),
     markSlot: prepare("INSERT INTO reserved_slot (slot, state) VALUES (?, ?)"),
     unmarkSlot: prepare("DELETE FROM reserved_slot WHERE slot = ?"),
     listMarked: prepare("SELECT slot FROM reserved_slot WHERE state = ? AND slot >= ? ORDER BY slot LIMIT ?"),

@@ -6,6 +6,8 @@
  * | `migration`     | migration `number` has run, and the SHA-256 of its text                                       |
  * | `pg`            | this device has a copy of the group; its newest epoch; whether the copy is complete           |
  * | `chunk`         | the chunk of a node stands in `slot`; `unverified`: its checksums may be behind its data      |
+ * | `damaged`       | no good copy of some blocks of a chunk is left: a bit per block, block 0 is the lowest bit of the first byte |
+ * | `scrub`         | how far the scrub of a group is that this device leads, and when the last one ended            |
  * | `reserved_slot` | `slot` holds no chunk and may hold something else than zeros: state 0 taken into the reserve, 1 freed by a deletion |
  *
  * A slot without a row in `chunk` and `reserved_slot` is free and holds zeros in data and checksums (I12).
@@ -42,6 +44,19 @@ const MIGRATIONS: readonly string[] = [
    CREATE TABLE reserved_slot (
      slot INTEGER PRIMARY KEY,
      state INTEGER NOT NULL CHECK (state IN (0, 1))
+   ) STRICT;`,
+  `CREATE TABLE damaged (
+     pg_id INTEGER NOT NULL,
+     node_id INTEGER NOT NULL,
+     chunk_index INTEGER NOT NULL,
+     blocks BLOB NOT NULL CHECK (length(blocks) = 32),
+     PRIMARY KEY (pg_id, node_id, chunk_index)
+   ) STRICT, WITHOUT ROWID;
+   CREATE TABLE scrub (
+     pg_id INTEGER PRIMARY KEY,
+     run INTEGER NOT NULL,
+     after_key INTEGER NOT NULL,
+     ended_ms INTEGER NOT NULL
    ) STRICT;`,
 ];
 

@@ -93,7 +93,7 @@ Deno.test("Catalogue.problem() finds a slot with two owners, one outside, and a 
 });
 
 Deno.test("migrateCatalogue() refuses a migration that is not ours and a newer catalogue", () => {
-  for (const sql of ["UPDATE migration SET checksum = 'other'", "INSERT INTO migration VALUES (2, 'newer')"]) {
+  for (const sql of ["UPDATE migration SET checksum = 'other'", "INSERT INTO migration VALUES (3, 'newer')"]) {
     const database = new MemoryDisk().openDatabase(CATALOGUE_FILE);
     migrateCatalogue(database);
     migrateCatalogue(database);

@@ -96,6 +96,7 @@ export class ChunkStore {
     const { pg } = chunk;
     catalogue.deleteChunk(pg.pgId, chunk);
     this.#forget(chunk);
+    pg.damaged.delete(chunk.key);
     if (chunk.unverified) pg.noteUnverified(chunk.region, -1);
     pg.noteKey(chunk, -1);
     this.#count--;

@@ -14,10 +14,11 @@
  * @module
  */
 import { BlockIo, type BlockRead, type BlockWrite, type ReadCallback } from "@/sds/device/block_io.ts";
-import type { CommitCallback } from "@/sds/device/catalogue.ts";
+import type { CommitCallback, ScrubRows } from "@/sds/device/catalogue.ts";
 import type { Chunk, ChunkId } from "@/sds/device/chunk.ts";
 import { ChunkStore } from "@/sds/device/chunk_store.ts";
-import type { DeviceParts } from "@/sds/device/device_parts.ts";
+import { DamagedBlocks, damagedCountOf } from "@/sds/device/damaged_blocks.ts";
+import type { DeviceParts, DeviceTotals } from "@/sds/device/device_parts.ts";
 import { DevicePg } from "@/sds/device/device_pg.ts";
 import { DeviceSync } from "@/sds/device/device_sync.ts";
 import type { IntentCallback } from "@/sds/device/intent_log.ts";
@@ -30,17 +31,6 @@ import { Turns } from "@/sds/device/turns.ts";
 import { assert, type ErrorCode, StorageError } from "@/shared/errors.ts";
 import type { DeviceId, Incarnation, PgId } from "@/shared/ids.ts";
 
-/** Sizes for heartbeats and metrics. */
-export interface DeviceTotals {
-  readonly capacityBytes: number;
-  /** Bytes of the slots that hold chunks. */
-  readonly usedBytes: number;
-  readonly freeSlotCount: number;
-  /** Bytes of data written since the last sync began. */
-  readonly dirtyBytes: number;
-  readonly cachedChunkCount: number;
-}
-
 /** An open device. */
 export class Device {
   readonly identity: DeviceIdentity;
@@ -49,6 +39,11 @@ export class Device {
   /** The incarnation that stopped cleanly last, if the last one did: for the registration. */
   readonly cleanFor: Incarnation | undefined;
   readonly wasClean: boolean;
+  readonly damage: DamagedBlocks;
+  /** How far the scrub of each group is. */
+  readonly scrubs: ScrubRows;
+  /** Blocks that were bad and were written anew from a good copy, since this start. */
+  repairedBlockCount = 0;
   readonly #parts: DeviceParts;
   readonly #pgs = new Map<PgId, DevicePg>();
   readonly #turns: Turns;
@@ -66,6 +61,7 @@ export class Device {
     this.incarnation = superblock.incarnation;
     this.cleanFor = parts.cleanFor;
     this.wasClean = parts.wasClean;
+    this.scrubs = catalogue;
     const turns = this.#turns = new Turns(clock);
     const sync = this.#sync = new DeviceSync({
       files,
@@ -91,7 +87,9 @@ export class Device {
       sync: () => sync.sync(),
       noteDirty: () => sync.noteDirty(),
     });
+    const damage = this.damage = new DamagedBlocks(catalogue);
     const blocks = this.#blocks = new BlockIo({
+      damage,
       files,
       health,
       clock,
@@ -131,6 +129,7 @@ export class Device {
       freeSlotCount: this.#slots.freeCount,
       dirtyBytes: this.#parts.files.dirtyBytes,
       cachedChunkCount: this.#chunks.cachedCount,
+      damagedBlockCount: this.#pgs.values().reduce((count, pg) => count + damagedCountOf(pg), 0),
     };
   }
 
@@ -269,6 +268,11 @@ export class Device {
     return this.#chunks.listUnverified(pg, limit);
   }
 
+  /** Blocks that do not match or cannot be read, damaged ones included. The chunk is locked, pinned and verified. */
+  findBadBlocks(chunk: Chunk, range: { readonly first: number; readonly end: number }): Promise<number[]> {
+    return this.#blocks.findBad(chunk, range);
+  }
+
   // Write intents.
 
   /** Notes that a write of a region begins, before its intent is asked for. */
@@ -329,6 +333,7 @@ export class Device {
    */
   async begin(pgs: Iterable<DevicePg>): Promise<void> {
     for (const pg of pgs) this.#pgs.set(pg.pgId, pg);
+    this.damage.load(this.#pgs);
     await this.#chunks.fill(this.#pgs, this.#turns);
     if (!this.#parts.spare.restore()) this.#slots.noteFull();
     await this.#slots.refill();
@@ -360,7 +365,7 @@ export class Device {
   }
 
   async #writeClean(): Promise<void> {
-    const { catalogue, guards, health, intents, superblock, superblockFile } = this.#parts;
+    const { catalogue, clock, guards, health, intents, superblock, superblockFile } = this.#parts;
     for (const pg of this.#pgs.values()) {
       assert(pg.intents.running.every((count) => count === 0), "no write runs at a clean stop");
     }
@@ -370,7 +375,13 @@ export class Device {
     await intents.settled();
     health.requireIntact();
     const { generation, incarnation } = superblock;
-    await writeSuperblock(superblockFile, { ...superblock, generation: generation + 1, cleanFor: incarnation });
+    const digest = await catalogue.digest(() => new Promise((resolve) => void clock.setTimer(0, resolve)));
+    await writeSuperblock(superblockFile, {
+      ...superblock,
+      generation: generation + 1,
+      cleanFor: incarnation,
+      catalogueDigest: digest,
+    });
   }
 
   #durable(ask: (callback: IntentCallback) => void): Promise<void> {

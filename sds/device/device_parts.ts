@@ -34,3 +34,16 @@ export interface DeviceParts {
   readonly intents: IntentLog;
   readonly catalogue: Catalogue;
 }
+
+/** Sizes for heartbeats and metrics. */
+export interface DeviceTotals {
+  readonly capacityBytes: number;
+  /** Bytes of the slots that hold chunks. */
+  readonly usedBytes: number;
+  readonly freeSlotCount: number;
+  /** Bytes of data written since the last sync began. */
+  readonly dirtyBytes: number;
+  readonly cachedChunkCount: number;
+  /** Blocks that fail every read until they are written again. */
+  readonly damagedBlockCount: number;
+}

@@ -42,6 +42,8 @@ export class DevicePg {
   chunkCount = 0;
   /** Chunks stored of each node that has any. */
   readonly nodeCounts = new Map<NodeId, number>();
+  /** Damaged blocks by the key of their chunk, of the chunks that have any: one bit per block (`damaged_blocks.ts`). */
+  readonly damaged = new Map<number, Uint8Array>();
   /** Unverified chunks per region, of the regions that have any. */
   readonly unverifiedCounts = new Map<number, number>();
   #hashHigh = 0;

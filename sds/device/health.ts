@@ -14,7 +14,8 @@ export const READ_ERROR_WINDOW_MS = 600_000;
 export class DeviceHealth {
   #failure: StorageError | undefined;
   readonly #listeners: ((failure: StorageError) => void)[] = [];
-  #readErrorTimesMs: number[] = [];
+  /** When each place was last found bad. */
+  readonly #badPlacesMs = new Map<string, number>();
 
   /** `device_failed` once it failed. */
   get failed(): ErrorCode | undefined {
@@ -47,12 +48,19 @@ export class DeviceHealth {
     if (this.#failure !== undefined) throw this.#failure;
   }
 
-  /** Counts a read error or a wrong checksum at `nowMs`; more than {@linkcode READ_ERRORS_MAX} in the window fail the device. */
-  noteReadError(attempt: string, nowMs: number): void {
-    this.#readErrorTimesMs = this.#readErrorTimesMs.filter((timeMs) => nowMs - timeMs < READ_ERROR_WINDOW_MS);
-    this.#readErrorTimesMs.push(nowMs);
-    if (this.#readErrorTimesMs.length > READ_ERRORS_MAX) {
-      this.fail(attempt, new Error(`${this.#readErrorTimesMs.length} read errors in ten minutes`));
+  /**
+   * Counts a read error or a wrong checksum of one place, such as `block 7 of slot 2`; more than {@linkcode READ_ERRORS_MAX} places
+   * in the window fail the device. A place counts once, however often it is looked at before it is mended.
+   */
+  noteReadError(place: string, error: { readonly reason: string; readonly nowMs: number }): void {
+    const { nowMs } = error;
+    for (const [known, timeMs] of this.#badPlacesMs) {
+      if (nowMs - timeMs >= READ_ERROR_WINDOW_MS) this.#badPlacesMs.delete(known);
+    }
+    this.#badPlacesMs.set(place, nowMs);
+    if (this.#badPlacesMs.size > READ_ERRORS_MAX) {
+      const count = this.#badPlacesMs.size;
+      this.fail(`Cannot read ${place}: ${error.reason}`, new Error(`${count} read errors in ten minutes`));
     }
   }
 }

@@ -66,15 +66,21 @@ export class IntentLog {
     for (const generation of [1, 2]) this.#write(pg, { pgId: pg.pgId, generation, resync, dirty });
   }
 
-  /** Fills a group's bitmaps from its records; all set if none is valid. */
-  load(pg: DevicePg): void {
+  /**
+   * Fills a group's bitmaps from its records. All bits are set if none is valid, or if one was and is not any more: a record is one
+   * sector, so that is rot, and what remains may be the older one.
+   */
+  load(pg: DevicePg, options: { readonly wasClean: boolean }): void {
     const { intents } = pg;
-    const newest = this.#readRecords(pg).reduce<IntentRecord | undefined>(
+    const { records, rotten } = this.#readRecords(pg);
+    const newest = records.reduce<IntentRecord | undefined>(
       (best, record) => best === undefined || record.generation > best.generation ? record : best,
       undefined,
     );
-    intents.resync.fill(newest === undefined ? 0xff : 0);
-    intents.dirty.fill(newest === undefined ? 0xff : 0);
+    const known = newest !== undefined && !rotten;
+    intents.resync.fill(known ? 0 : 0xff);
+    // A clean stop leaves no region dirty, whatever its records say now.
+    intents.dirty.fill(known || options.wasClean ? 0 : 0xff);
     if (newest !== undefined) {
       mergeBits(intents.resync, newest.resync);
       mergeBits(intents.dirty, newest.dirty);
@@ -213,16 +219,18 @@ export class IntentLog {
     this.#file.touch();
   }
 
-  /** The valid records of the group. */
-  #readRecords(pg: DevicePg): IntentRecord[] {
+  /** The valid records of the group, and whether something else stands in their place. */
+  #readRecords(pg: DevicePg): { readonly records: IntentRecord[]; readonly rotten: boolean } {
     const records: IntentRecord[] = [];
+    let rotten = false;
     for (const place of [0, 1]) {
       const bytes = new Uint8Array(INTENT_RECORD_BYTES);
       this.#file.file.readSync(bytes, recordOffset(pg, place));
       const record = decodeIntentRecord(bytes);
-      if (typeof record !== "string" && record.pgId === pg.pgId) records.push(record);
+      if (typeof record === "string") rotten ||= bytes.some((byte) => byte !== 0);
+      else if (record.pgId === pg.pgId) records.push(record);
     }
-    return records;
+    return { records, rotten };
   }
 }
 

@@ -79,12 +79,14 @@ export async function openDevice(options: OpenDeviceOptions): Promise<Device> {
     }
     const found = requireOurs(superblockFile, options);
     const incarnation = { counter: found.incarnation.counter + 1, random: randomHex(options.random, 8) };
-    const superblock = { ...found, generation: found.generation + 1, incarnation, cleanFor: undefined };
+    const generation = found.generation + 1;
+    const superblock = { ...found, generation, incarnation, cleanFor: undefined, catalogueDigest: undefined };
     await writeSuperblock(superblockFile, superblock).catch((cause) => {
       throw startError(options, cause);
     });
     const wasClean = found.cleanFor !== undefined && sameIncarnation(found.cleanFor, found.incarnation);
-    return await openParts(options, { superblockFile, superblock, cleanFor: found.cleanFor, wasClean });
+    const { cleanFor, catalogueDigest: digest } = found;
+    return await openParts(options, { start: { superblockFile, superblock, cleanFor, wasClean }, digest });
   } catch (error) {
     superblockFile.close();
     throw error;
@@ -111,7 +113,11 @@ function requireOurs(file: DiskFile, { disk, identity }: OpenDeviceOptions): Sup
 }
 
 /** Opens the other files and hands everything to a `Device`; closes what it opened if that fails. */
-async function openParts(options: OpenDeviceOptions, start: Start): Promise<Device> {
+async function openParts(
+  options: OpenDeviceOptions,
+  found: { readonly start: Start; readonly digest: Uint8Array | undefined },
+): Promise<Device> {
+  const { start, digest } = found;
   const { clock, disk } = options;
   const health = new DeviceHealth();
   const guards = options.guards ?? ALL_GUARDS;
@@ -138,6 +144,7 @@ async function openParts(options: OpenDeviceOptions, start: Start): Promise<Devi
     const spare = new SpareFile(disk.open(SPARE_FILE), { wholeBytes: limits.spareBytes });
     open.defer(() => spare.close());
     const parts = { ...start, disk, clock, limits, guards, health, files, spare, intentsFile, intents, catalogue };
+    if (parts.wasClean && digest !== undefined) await requireDigest(parts, digest);
     const pgs = await recover(parts);
     const device = new Device(parts);
     await device.begin(pgs);
@@ -157,6 +164,13 @@ function requireFiles(disk: Disk): void {
   }
 }
 
+/** The rows must be those that the clean stop left. @throws {StorageError} device_failed */
+async function requireDigest({ catalogue, clock, health }: DeviceParts, expected: Uint8Array): Promise<void> {
+  const digest = await catalogue.digest(() => new Promise((resolve) => void clock.setTimer(0, resolve)));
+  if (digest.every((byte, index) => byte === expected[index])) return;
+  throw health.fail("Cannot use the catalogue", new Error("its rows are not those that the last stop left"));
+}
+
 /** Step 3; gives the groups of which the device has a copy. */
 async function recover(parts: DeviceParts): Promise<DevicePg[]> {
   const { catalogue, disk, files, guards, health, intents, intentsFile, superblock, wasClean } = parts;
@@ -166,7 +180,7 @@ async function recover(parts: DeviceParts): Promise<DevicePg[]> {
   }
   const pgs = catalogue.listPgs().map((row) => new DevicePg(row.pgId, row));
   for (const pg of pgs) {
-    intents.load(pg);
+    intents.load(pg, { wasClean });
     if (!guards.unverifiedChunks) continue;
     for (const region of setBitsOf(pg.intents.dirty)) catalogue.setRegionUnverified(pg.pgId, region);
   }

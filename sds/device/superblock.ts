@@ -18,7 +18,8 @@
  * |     72 |     4 | flags              | 1: cleanFor is present; 2: the device failed and never serves again    |
  * |     76 |     4 | clusterIdBytes     | 1 to {@linkcode CLUSTER_ID_BYTES_MAX}                                  |
  * |     80 |    64 | clusterId          | UTF-8, zeros behind it                                                 |
- * |    144 |  3948 |                    | zeros                                                                  |
+ * |    144 |    32 | catalogueDigest    | with flag 1: SHA-256 of the catalogue's rows (`catalogue_digest.ts`); zeros: not taken |
+ * |    176 |  3916 |                    | zeros                                                                  |
  * |   4092 |     4 | crc                | CRC-32 of the 4092 bytes before it                                     |
  *
  * @module
@@ -35,6 +36,8 @@ export const CLUSTER_ID_BYTES_MAX = 64;
 const MAGIC = new TextEncoder().encode("PFLXDEV1");
 const FLAG_CLEAN = 1;
 const FLAG_FAILED = 2;
+const DIGEST_OFFSET = 144;
+const DIGEST_BYTES = 32;
 const CRC_OFFSET = SUPERBLOCK_BYTES - 4;
 
 /** Whose device a directory is. */
@@ -51,6 +54,8 @@ export interface Superblock extends DeviceIdentity {
   readonly incarnation: Incarnation;
   readonly cleanFor: Incarnation | undefined;
   readonly failed: boolean;
+  /** Of the rows as the clean stop left them; undefined when none was taken. */
+  readonly catalogueDigest?: Uint8Array | undefined;
 }
 
 /** The 4096 bytes of one copy. */
@@ -70,6 +75,7 @@ export function encodeSuperblock(superblock: Superblock): Uint8Array<ArrayBuffer
   view.setUint32(72, (superblock.cleanFor === undefined ? 0 : FLAG_CLEAN) | (superblock.failed ? FLAG_FAILED : 0));
   view.setUint32(76, clusterId.length);
   bytes.set(clusterId, 80);
+  if (superblock.catalogueDigest !== undefined) bytes.set(superblock.catalogueDigest, DIGEST_OFFSET);
   view.setUint32(CRC_OFFSET, crc32(bytes.subarray(0, CRC_OFFSET)));
   return bytes;
 }
@@ -84,6 +90,7 @@ export function decodeSuperblock(bytes: Uint8Array): Superblock | string {
   const clusterIdBytes = view.getUint32(76);
   if (clusterIdBytes < 1 || clusterIdBytes > CLUSTER_ID_BYTES_MAX) return `clusterIdBytes is ${clusterIdBytes}`;
   const flags = view.getUint32(72);
+  const digest = bytes.slice(DIGEST_OFFSET, DIGEST_OFFSET + DIGEST_BYTES);
   return {
     clusterId: new TextDecoder().decode(bytes.subarray(80, 80 + clusterIdBytes)),
     sdsId: asId(Number(view.getBigUint64(24))),
@@ -93,6 +100,7 @@ export function decodeSuperblock(bytes: Uint8Array): Superblock | string {
     incarnation: incarnationAt(view, 40),
     cleanFor: flags & FLAG_CLEAN ? incarnationAt(view, 56) : undefined,
     failed: (flags & FLAG_FAILED) !== 0,
+    ...(digest.some((byte) => byte !== 0) && { catalogueDigest: digest }),
   };
 }
 
@@ -130,7 +138,13 @@ export async function writeSuperblock(file: DiskFile, superblock: Superblock): P
  */
 export async function markFailed(file: DiskFile, superblock: Superblock): Promise<void> {
   const generation = superblock.generation + 2;
-  const bytes = encodeSuperblock({ ...superblock, generation, cleanFor: undefined, failed: true });
+  const bytes = encodeSuperblock({
+    ...superblock,
+    generation,
+    cleanFor: undefined,
+    catalogueDigest: undefined,
+    failed: true,
+  });
   for (const copy of [0, 1]) {
     try {
       file.writeSync(bytes, copy * SUPERBLOCK_BYTES);

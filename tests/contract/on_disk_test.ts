@@ -95,10 +95,11 @@ Deno.test("migrateCatalogue() makes the tables that the format names, and no oth
   const database = new MemoryDisk().openDatabase("catalogue.db");
   migrateCatalogue(database);
   const tables = database.prepare("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name").all();
-  assertEquals(tables.map((row) => row["name"]), ["chunk", "migration", "pg", "reserved_slot"]);
+  assertEquals(tables.map((row) => row["name"]), ["chunk", "damaged", "migration", "pg", "reserved_slot", "scrub"]);
   const checksums = database.prepare("SELECT checksum FROM migration ORDER BY number").all();
   assertEquals(checksums.map((row) => row["checksum"]), [
     "42a3a08b46173cf97c58ac8d5b6a22db254bc0759bdb9692b2ed8441636ed190",
+    "f54e3902e9dd738880c3a10651ae425baee44496d8453ed02cee27f684f342c7",
   ]);
   database.close();
 });

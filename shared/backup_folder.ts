@@ -1,14 +1,13 @@
 /**
  * Backups of a process's databases: a folder per backup beneath `backups/` of its directory, the newest
- * {@linkcode BACKUPS_KEPT} of them.
+ * {@linkcode BACKUPS_KEPT} of them. The copies themselves are made by `copyDatabase` of `backup.ts`.
  *
  * @module
  */
+import { BACKUPS_KEPT } from "@/shared/backup.ts";
 import type { Clock } from "@/shared/clock.ts";
 import { StorageError } from "@/shared/errors.ts";
 
-/** Backups that are kept; older ones are removed once a new one is complete. */
-export const BACKUPS_KEPT = 7;
 /** Folders are for the process's user only. */
 const DIRECTORY_MODE = 0o700;
 

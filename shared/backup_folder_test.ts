@@ -1,5 +1,6 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { BackupFolder, BACKUPS_KEPT } from "@/shared/backup_folder.ts";
+import { BACKUPS_KEPT } from "@/shared/backup.ts";
+import { BackupFolder } from "@/shared/backup_folder.ts";
 import { StorageError } from "@/shared/errors.ts";
 import { FakeClock } from "@/tests/support/fake_clock.ts";
 

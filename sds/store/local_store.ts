@@ -11,8 +11,9 @@
  *
  * @module
  */
-import { backup, type DatabaseSync } from "node:sqlite";
+import type { DatabaseSync } from "node:sqlite";
 import type { ConsumedToken } from "@/shared/api/sds.ts";
+import { copyDatabase } from "@/shared/backup.ts";
 import { migrate } from "@/shared/migrate.ts";
 import type { KeyStore } from "@/shared/node_client.ts";
 import type { TokenVerdict } from "@/sds/data/handles.ts";
@@ -179,7 +180,7 @@ export class LocalStore implements KeyStore {
   /** Writes a complete copy into `folder`, which is there, while the database is used; gives its name. */
   async backup(folder: string): Promise<string[]> {
     this.flush();
-    await backup(this.#database, `${folder}/sds_local.db`);
+    await copyDatabase(this.#database, `${folder}/sds_local.db`);
     return ["sds_local.db"];
   }
 

@@ -161,6 +161,11 @@ Deno.test("scenario: a device that is added at an SDS is taken over by the MDM, 
       "blk1",
       "ONLINE",
     ]]);
+    const { json: servers } = await ask(fixture, `${fixture.mdm.url}/sds/list`, {});
+    const shown = servers.find((row: JsonLine) => row["component_id"] === "sds-1");
+    const { json: [, blk1] } = await mgmt(fixture, "/mgmt/devices");
+    assertEquals(shown.devices, "blk0,blk1");
+    assertEquals(shown.total_capacity_gb * 2 ** 30, devices[0].total_bytes + blk1.total_bytes);
     sds!.crash({ hostDown: false });
     sds!.start();
     await fixture.until("it is open again", () => sds!.devices.length === 2);
@@ -208,6 +213,13 @@ Deno.test("managementRoutes() of an SDS answer with the fields of the predecesso
     assertEquals((await mgmt(fixture, "/metrics")).json, (await mgmt(fixture, "/mgmt/stats")).json);
     const { json: { tables } } = await mgmt(fixture, "/mgmt/tables");
     for (const { name } of tables) assertEquals((await mgmt(fixture, `/mgmt/tables/${name}`)).status, 200, name);
+    const peers = await Promise.all(
+      ["sds-1", "sds-2"].map(async (name) => (await mgmt(fixture, "/mgmt/tables/peer_health", { name })).json.rows),
+    );
+    assertEquals(peers.map((rows) => rows.map((row: JsonLine) => [row.host, row.open_links])), [
+      [["sds-2", 1]],
+      [["sds-1", 1]],
+    ]);
     const { json: metadata } = await mgmt(fixture, "/mgmt/tables/sds_metadata");
     assertEquals(metadata.rows, [{ name: "node_key", value: "(secret)" }]);
   });

@@ -17,6 +17,7 @@ import { FRAME_FLAGS, HEADER_FIELDS } from "@/shared/wire/header.ts";
 import { type Chunk, type ChunkId, chunkKey } from "@/sds/device/chunk.ts";
 import type { Group } from "@/sds/replication/group.ts";
 import type { LinkSession } from "@/sds/replication/link_in.ts";
+import { replaceBlock } from "@/sds/replication/local_blocks.ts";
 import { LockWait } from "@/sds/replication/lock_wait.ts";
 
 type JoinRequest = LinkRequest & { kind: `join_${string}` };
@@ -75,6 +76,9 @@ export class JoiningCopy {
     switch (request.kind) {
       case "join_region":
         await this.#counted(() => this.#keepOnly(request.region, request.chunks));
+        return { kind: "done" };
+      case "join_damaged":
+        await this.#counted(() => this.#markDamaged(request));
         return { kind: "done" };
       case "join_sync":
         if (this.#syncs) await this.group.device.store.sync();
@@ -141,6 +145,17 @@ export class JoiningCopy {
       await device.committed();
     } finally {
       store.endWrite(pg!, piece.id.region);
+    }
+  }
+
+  async #markDamaged({ chunk, blocks }: JoinRequest & { kind: "join_damaged" }): Promise<void> {
+    const { group } = this;
+    const id = { ...chunk, region: group.device.regionOf(group, chunk) };
+    using lock = await LockWait.take(group.device.locks, { ...id, offsetBytes: 0, lengthBytes: CHUNK_BYTES });
+    void lock;
+    for (const block of blocks) {
+      this.#requireCurrent();
+      await replaceBlock(group, { id, block, content: "damaged" });
     }
   }
 

@@ -21,6 +21,7 @@ import { JoinPlan, type PlannedChunk } from "@/sds/core/join_plan.ts";
 import { mergeBits } from "@/sds/device/bitmap.ts";
 import { type ChunkId, chunkKey } from "@/sds/device/chunk.ts";
 import type { Group } from "@/sds/replication/group.ts";
+import { readForCopy } from "@/sds/replication/join_source.ts";
 import type { LinkOut } from "@/sds/replication/link_out.ts";
 import { LockWait } from "@/sds/replication/lock_wait.ts";
 import type { PrimaryRole, Target } from "@/sds/replication/primary_role.ts";
@@ -252,7 +253,8 @@ export class JoinOut {
       stored.pin();
       try {
         if (stored.unverified) await device.store.acceptUnverified(stored);
-        await this.#sendPieces(chunk, stored.checksums);
+        const damaged = await this.#sendPieces(chunk, stored.checksums);
+        await this.#tellDamaged(chunk, damaged);
       } finally {
         stored.unpin();
       }
@@ -262,22 +264,20 @@ export class JoinOut {
     this.#plan!.chunkCopied(chunk);
   }
 
-  async #sendPieces(chunk: JoinChunk, checksums: Uint32Array): Promise<void> {
-    const { device, storage: pg } = this.group;
+  /** Gives the blocks that no copy has; they travel as never written. */
+  async #sendPieces(chunk: JoinChunk, checksums: Uint32Array): Promise<number[]> {
+    const { device } = this.group;
     const answers: Promise<void>[] = [];
+    const damaged: number[] = [];
     for (let offsetBytes = 0; offsetBytes < CHUNK_BYTES; offsetBytes += FRAGMENT_BYTES_MAX) {
       const firstBlock = offsetBytes / BLOCK_BYTES;
-      const crcs = checksums.slice(firstBlock, firstBlock + BLOCKS_PER_FRAGMENT_MAX);
       const buffer = device.context.buffers.take(FRAGMENT_BYTES_MAX);
       const connection = this.link.connection;
       try {
-        const stored = device.store.chunk(pg!, chunk.key)!;
-        await device.readVerified(stored, {
-          offsetBytes,
-          lengthBytes: FRAGMENT_BYTES_MAX,
-          into: buffer,
-          intoOffset: 0,
-        });
+        damaged.push(...await readForCopy(this.group, { id: chunk, firstBlock, into: buffer }));
+        // As they are now: what was bad may have been mended.
+        const crcs = checksums.slice(firstBlock, firstBlock + BLOCKS_PER_FRAGMENT_MAX);
+        for (const block of damaged) if (block >= firstBlock) crcs[block - firstBlock] = 0;
         // A join that is over sends nothing more, so that no copy of it arrives after the begin of the next one (9, row 10).
         if (device.context.guards.joinSessions) this.#requireRunning();
         if (connection === undefined) throw new StorageError("unavailable", "the link to the joiner is down");
@@ -303,6 +303,15 @@ export class JoinOut {
       }
     }
     await Promise.all(answers);
+    return damaged;
+  }
+
+  /** What is damaged here is damaged there, and no valid zeros. */
+  async #tellDamaged({ vtreeId, nodeId, chunkIndex }: JoinChunk, blocks: number[]): Promise<void> {
+    if (blocks.length === 0) return;
+    this.#requireRunning();
+    const chunk = { vtreeId, nodeId, chunkIndex };
+    await this.link.request({ kind: "join_damaged", ...this.#names(), chunk, blocks });
   }
 
   /** Step 5: with new writes held and the running ones finished, the joiner compares, merges, syncs and is complete. */

@@ -16,6 +16,7 @@ import { COMPACT_HEADER_BYTES, FRAME_KINDS, HEADER_FIELDS, REPLICATE_ACK_BYTES }
 import type { Group } from "@/sds/replication/group.ts";
 import { JoiningCopy } from "@/sds/replication/join_in.ts";
 import { takeMemberOperation } from "@/sds/replication/member_operation.ts";
+import { repairForPrimary, type RepairRequest } from "@/sds/replication/repair_in.ts";
 import type { ReplicaDevice } from "@/sds/replication/replica_device.ts";
 
 /** What a member knows of one primary's device. */
@@ -215,6 +216,10 @@ export class LinkSession implements FrameHandler {
       case "clear_intents":
         this.#clearIntents(request);
         return this.channel.sendJson({ kind: "cleared", requestId });
+      case "verify_blocks":
+      case "fetch_block":
+      case "mend_block":
+        return this.channel.sendJson({ ...await this.#repair(request), requestId });
       default: {
         const answer = await this.#join(request);
         return this.channel.sendJson({ ...answer, requestId });
@@ -307,6 +312,22 @@ export class LinkSession implements FrameHandler {
       !clearNumber || (group.appliedWrites.get(region) ?? 0) <= number
     );
     this.device.store.clearResync(group.storage!, clearable.map(([region]) => region));
+  }
+
+  async #repair(request: RepairRequest): Promise<object> {
+    const group = this.device.groups.get(request.pgId);
+    const code = this.#admission(group, request.epoch) ?? (group?.secondary === undefined ? "not_ready" : undefined);
+    if (code !== undefined) {
+      throw new StorageError(code, `Cannot take ${request.kind} of group ${request.pgId}: ${code}`);
+    }
+    this.beginOperation();
+    group!.beginOperation();
+    try {
+      return await repairForPrimary(group!, request);
+    } finally {
+      group!.endOperation();
+      this.endOperation();
+    }
   }
 
   async #join(request: LinkRequest & { kind: `join_${string}` }): Promise<object> {

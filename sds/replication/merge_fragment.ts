@@ -4,13 +4,14 @@
  *
  * @module
  */
-import type { BufferPool, PooledBuffer } from "@/shared/buffers.ts";
+import type { PooledBuffer } from "@/shared/buffers.ts";
 import { blockCrc } from "@/shared/checksum.ts";
 import { BLOCK_BYTES } from "@/shared/constants.ts";
 import type { ErrorCode } from "@/shared/errors.ts";
 import { blocksTouched } from "@/shared/wire/header.ts";
 import type { Chunk } from "@/sds/device/chunk.ts";
-import type { Device } from "@/sds/device/device.ts";
+import { isBadBlock, repairBlocks } from "@/sds/replication/block_repair.ts";
+import type { Group } from "@/sds/replication/group.ts";
 import type { OperationData } from "@/sds/replication/operation_data.ts";
 
 /** Whole blocks; the buffer goes to the caller. */
@@ -23,8 +24,7 @@ export interface MergedBlocks {
 
 /** What is merged. */
 export interface MergeOptions {
-  readonly buffers: BufferPool;
-  readonly store: Device;
+  readonly group: Group;
   /** Undefined: the chunk is not stored, so the rest of the blocks is zeros. */
   readonly chunk: Chunk | undefined;
   readonly fragment: {
@@ -35,9 +35,32 @@ export interface MergeOptions {
   };
 }
 
-/** Calls `done` with the blocks, or with why they cannot be read; perhaps before it returns. */
+/**
+ * Calls `done` with the blocks, or with why they cannot be read; perhaps before it returns. Blocks that are bad here are mended
+ * first, if another copy is good.
+ */
 export function mergeFragment(options: MergeOptions, done: (merged: MergedBlocks | ErrorCode) => void): void {
-  const { buffers, store, chunk, fragment } = options;
+  readAndMerge(options, (merged) => {
+    if (typeof merged !== "string" || !isBadBlock(merged) || options.chunk === undefined) return done(merged);
+    const { group, chunk, fragment } = options;
+    const first = Math.floor(fragment.offsetBytes / BLOCK_BYTES);
+    const end = first + blocksTouched(fragment.offsetBytes, fragment.lengthBytes);
+    repairBlocks(group, { id: chunk, first, end }, { locked: true, compare: false }).then(
+      ({ unknown }) => {
+        if (unknown > 0) return done("outcome_unknown");
+        const mended = group.device.store.chunk(group.storage!, chunk.key);
+        readAndMerge({ group, fragment, chunk: mended }, done);
+      },
+    ).catch((error) => {
+      group.device.operationFailed(group, error);
+      done("outcome_unknown");
+    });
+  });
+}
+
+function readAndMerge(options: MergeOptions, done: (merged: MergedBlocks | ErrorCode) => void): void {
+  const { group, chunk, fragment } = options;
+  const { store, context: { buffers } } = group.device;
   const blockCount = blocksTouched(fragment.offsetBytes, fragment.lengthBytes);
   const offsetBytes = fragment.offsetBytes - fragment.offsetBytes % BLOCK_BYTES;
   const lengthBytes = blockCount * BLOCK_BYTES;

@@ -219,7 +219,7 @@ export class PrimaryOperation implements LockHolder {
     const { buffers } = this.group.device.context;
     this.#keep();
     this.#is.busy = true;
-    mergeFragment({ buffers, store: this.group.device.store, chunk, fragment: this }, (merged) => {
+    mergeFragment({ group: this.group, chunk, fragment: this }, (merged) => {
       this.#is.busy = false;
       if (typeof merged === "string" || this.role.stopped) {
         if (typeof merged !== "string") buffers.give(merged.bytes);

@@ -9,6 +9,7 @@ import type { ErrorCode } from "@/shared/errors.ts";
 import type { NodeId, VtreeId } from "@/shared/ids.ts";
 import type { PooledBuffer } from "@/shared/buffers.ts";
 import { type Chunk, chunkKey } from "@/sds/device/chunk.ts";
+import { isBadBlock, repairBlocks, type RepairResult } from "@/sds/replication/block_repair.ts";
 import { type LockHolder, lockKey } from "@/sds/replication/chunk_locks.ts";
 import { Reuse } from "@/sds/replication/reuse.ts";
 import type { Group } from "@/sds/replication/group.ts";
@@ -55,6 +56,7 @@ export class ReadOperation implements LockHolder {
   #offsetBytes = 0;
   #lengthBytes = 0;
   #buffer: PooledBuffer | undefined;
+  #repaired: RepairResult | undefined;
   readonly #read = { offsetBytes: 0, lengthBytes: 0, into: NO_BYTES as Uint8Array, intoOffset: 0 };
 
   /** Begins a read of a group that this device may serve. */
@@ -70,6 +72,7 @@ export class ReadOperation implements LockHolder {
     this.lockKey = lockKey(fields.vtreeId, fields.chunkIndex);
     this.firstBlock = fields.offsetBytes >>> 12;
     this.endBlock = ((fields.offsetBytes + fields.lengthBytes - 1) >>> 12) + 1;
+    this.#repaired = undefined;
     group.beginOperation();
     if (!group.device.context.guards.readLock || group.device.locks.acquire(this)) this.#run();
   }
@@ -105,7 +108,33 @@ export class ReadOperation implements LockHolder {
   }
 
   /** Kept as a property, so that the hot path makes no closure. */
-  readonly #done = (error: ErrorCode | undefined): void => this.#end(error);
+  readonly #done = (error: ErrorCode | undefined): void => {
+    if (!isBadBlock(error)) return this.#end(error);
+    if (this.#repaired === undefined && this.#group.primary !== undefined) return this.#repair();
+    // A member that may have the block does not answer: it will, or will be removed. The SDC asks again.
+    this.#end(this.#repaired?.unknown ? "not_ready" : error);
+  };
+
+  /** A block is bad here: gives up the shared lock for the time of the repair, then reads again. */
+  #repair(): void {
+    const { device } = this.#group;
+    const { readLock } = device.context.guards;
+    device.context.buffers.give(this.#buffer!);
+    this.#buffer = undefined;
+    // The read has just looked the chunk up, under the lock.
+    const id = this.#chunk()!;
+    if (readLock) device.locks.release(this);
+    const again = () => {
+      if (!readLock || device.locks.acquire(this)) this.#run();
+    };
+    repairBlocks(this.#group, { id, first: this.firstBlock, end: this.endBlock }, { locked: false, compare: false })
+      .then((result) => this.#repaired = result, (error) => this.#repairFailed(error)).then(again);
+  }
+
+  #repairFailed(error: unknown): void {
+    this.#group.device.operationFailed(this.#group, error);
+    this.#repaired = { repaired: 0, damaged: 0, unknown: 1 };
+  }
 
   #chunk(): Chunk | undefined {
     const { device, storage } = this.#group;

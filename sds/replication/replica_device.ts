@@ -54,6 +54,8 @@ export class ReplicaDevice {
   readonly groups = new Map<PgId, Group>();
   readonly locks = new ChunkLocks();
   readonly changes: ChangeAgent;
+  /** Good blocks in which copies differed since this start: must not happen (I14). */
+  differingBlockCount = 0;
   readonly rebuildBudget: RateBudget;
   readonly #host: ReplicaHost;
   readonly #linksOut = new Map<DeviceId, LinkOut>();

@@ -14,7 +14,7 @@
  * | role | client | messages |
  * | --- | --- | --- |
  * | sdc | SDC | open_volume, renew_token, close_volume, get_configs, extents; read, write, trim, write_zeroes, flush |
- * | link | primary's device | link_hello, open_pgs, close_pgs, release_pgs, sync, clear_intents, join_*; replicate*, join_copy |
+ * | link | primary's device | link_hello, open_pgs, close_pgs, release_pgs, sync, clear_intents, verify_blocks, fetch_block, mend_block, join_*; replicate*, join_copy |
  * | pulse | primary's device | none: pulse frames |
  *
  * Every request has a `requestId`; answers repeat it and come in any order. `refused` answers any of them.
@@ -129,6 +129,9 @@ export type PgEpoch = z.output<typeof pgEpoch>;
 const joinBase = { requestId, pgId: idSchema<PgId>(), epoch: idSchema<Epoch>(), joinSession: count };
 const chunkName = z.object({ vtreeId: idSchema<VtreeId>(), nodeId: idSchema<NodeId>(), chunkIndex: count });
 export type ChunkName = z.output<typeof chunkName>;
+const repairBase = { requestId, pgId: idSchema<PgId>(), epoch: idSchema<Epoch>(), chunk: chunkName };
+const blockIndex = count.max(255);
+const blockHex = z.string().regex(/^[0-9a-f]{8192}$/);
 
 /** Requests on a replication link (3.3, 3.8, 4.2, 5.4). */
 export const linkRequestSchema = z.discriminatedUnion("kind", [
@@ -146,6 +149,24 @@ export const linkRequestSchema = z.discriminatedUnion("kind", [
     epoch: idSchema<Epoch>(),
     /** Region and the number of the last write the primary knows of in it. */
     regions: z.array(z.tuple([count.max(1023), count])).max(1024),
+  }),
+  /** Repair (5.6): the member reads blocks `first` up to `end`, verifies them, and tells what it has. */
+  z.object({ kind: z.literal("verify_blocks"), ...repairBase, first: blockIndex, end: count.min(1).max(256) }),
+  z.object({ kind: z.literal("fetch_block"), ...repairBase, block: blockIndex }),
+  /** Checksum 0: never written; without data: no copy is good, the block is damaged until it is written. */
+  z.object({
+    kind: z.literal("mend_block"),
+    ...repairBase,
+    block: blockIndex,
+    crc: count.max(0xffff_ffff),
+    dataHex: blockHex.nullable(),
+  }),
+  /** After the pieces of a chunk: blocks of it of which the source has no good copy. */
+  z.object({
+    kind: z.literal("join_damaged"),
+    ...joinBase,
+    chunk: chunkName,
+    blocks: z.array(blockIndex).min(1).max(256),
   }),
   z.object({ kind: z.literal("join_begin"), ...joinBase, config: pgConfigSchema, mode: z.enum(["delta", "full"]) }),
   z.object({
@@ -176,6 +197,14 @@ export const linkAnswerSchema = z.discriminatedUnion("kind", [
   }),
   z.object({ kind: z.literal("join_begun"), requestId, resyncHex: bitmapHex }),
   z.object({ kind: z.literal("cleared"), requestId }),
+  /** One big-endian u32 per block, 0 also for those in `bad`. */
+  z.object({
+    kind: z.literal("blocks_verified"),
+    requestId,
+    crcsHex: z.string().regex(/^([0-9a-f]{8}){1,256}$/),
+    bad: z.array(blockIndex).max(256),
+  }),
+  z.object({ kind: z.literal("block_fetched"), requestId, crc: count.max(0xffff_ffff), dataHex: blockHex }),
   refusedSchema,
 ]);
 export type LinkAnswer = z.output<typeof linkAnswerSchema>;

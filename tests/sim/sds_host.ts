@@ -148,6 +148,13 @@ export class SdsHost {
     if (this.process.startCount === startCount) this.crash({ hostDown: false });
   }
 
+  /** The disk of its first device, which the MDM has assigned. */
+  get disk(): MemoryDisk {
+    const disk = [...this.#disks.values()][0];
+    assert(disk !== undefined, `${this.name} has a device`);
+    return disk;
+  }
+
   /** The process ends within one of the next disk operations, of which a part may be done. */
   crashSoon(): void {
     const disks = [...this.#disks.values()];

@@ -10,6 +10,7 @@ await import("@/tests/faults/first_start.ts");
 await import("@/tests/faults/nbd_tools.ts");
 await import("@/tests/faults/fio.ts");
 await import("@/tests/faults/kill_sds.ts");
+await import("@/tests/faults/kill_rounds.ts");
 await import("@/tests/faults/kill_all.ts");
 await import("@/tests/faults/kill_gateway.ts");
 await import("@/tests/faults/pauses.ts");

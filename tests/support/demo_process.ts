@@ -48,6 +48,8 @@ export class DemoDirectory implements AsyncDisposable {
   readonly dir: string = Deno.makeTempDirSync();
   /** At which all ports were free when this was made. */
   readonly portOffset: number;
+  /** What the demo and its roles find in their environment besides that of the test. */
+  readonly environment: Record<string, string> = {};
   readonly #flags: readonly string[];
   #running: DemoProcess | undefined;
 
@@ -63,6 +65,7 @@ export class DemoDirectory implements AsyncDisposable {
     await Deno.remove(`${this.dir}/demo.json`).catch(() => {});
     const process = new Deno.Command(Deno.execPath(), {
       args: ["run", "--quiet", "--allow-all", `${ROOT}/scripts/demo/main.ts`, ...this.#flags, ...moreFlags],
+      env: this.environment,
       stdin: "null",
       stdout: "piped",
       stderr: "piped",

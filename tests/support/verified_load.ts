@@ -63,6 +63,7 @@ export class VerifiedLoad {
   #operations = 0;
   #writes = 0;
   #longestMs = 0;
+  #lapMs = 0;
   #repeats = 0;
   #failure: Error | undefined;
 
@@ -80,6 +81,13 @@ export class VerifiedLoad {
 
   get longestMs(): number {
     return Math.round(this.#longestMs);
+  }
+
+  /** Longest time of the requests answered since the last call, in ms. */
+  takeLongestMs(): number {
+    const taken = Math.round(this.#lapMs);
+    this.#lapMs = 0;
+    return taken;
   }
 
   /** Starts writing and reading. */
@@ -202,7 +210,9 @@ export class VerifiedLoad {
       if (!pipe) return undefined;
       try {
         const answer = await pipe.request(fields, payload);
-        this.#longestMs = Math.max(this.#longestMs, systemClock.monotonicMs() - startedMs);
+        const tookMs = systemClock.monotonicMs() - startedMs;
+        this.#longestMs = Math.max(this.#longestMs, tookMs);
+        this.#lapMs = Math.max(this.#lapMs, tookMs);
         if (answer.errno === 0) return answer;
         const { type, offsetBytes = 0, lengthBytes = 0 } = fields;
         throw new Error(`Request ${type} of ${lengthBytes} bytes at ${offsetBytes} failed with error ${answer.errno}`);

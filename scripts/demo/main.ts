@@ -38,6 +38,7 @@ async function main(): Promise<number> {
       dir: resolve(options.dataDir),
       temporaryDir: environment["TMPDIR"] ?? "/tmp",
       hostIdentity: hostIdentity(),
+      times: ownTimes(),
     }),
     dataDir: options.dataDir,
     environment,
@@ -46,6 +47,12 @@ async function main(): Promise<number> {
     stopping: stopping.signal,
     impatient: impatient.signal,
   });
+}
+
+/** Times of the demo that its environment sets otherwise. */
+function ownTimes(): Record<string, string> {
+  const outAfter = Deno.env.get("POWERFLEX_OUT_AFTER_MS");
+  return outAfter === undefined ? {} : { POWERFLEX_OUT_AFTER_MS: outAfter };
 }
 
 if (import.meta.main) Deno.exit(await main());

@@ -71,6 +71,8 @@ export interface PlanPlace {
   /** For sockets whose path in the data directory would be too long. */
   readonly temporaryDir: string;
   readonly hostIdentity: Readonly<Record<string, string>>;
+  /** Settings of time that replace those of the demo. */
+  readonly times?: Readonly<Record<string, string>>;
 }
 
 /** The plan for `options`. */
@@ -79,6 +81,7 @@ export function planOf(options: DemoOptions, place: PlanPlace): DemoPlan {
   const mdmUrl = `http://${DEMO_HOST}:${offset(PORTS.mdmApi)}`;
   const shared: Record<string, string> = {
     ...DEMO_TIMES,
+    ...place.times,
     ...place.hostIdentity,
     POWERFLEX_CLUSTER_NAME: "demo",
     POWERFLEX_AUTH: "open",

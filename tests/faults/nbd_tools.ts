@@ -4,10 +4,11 @@
  * @module
  */
 import { assert, assertEquals } from "@std/assert";
-import { sleep, systemClock } from "@/shared/clock.ts";
+import { systemClock } from "@/shared/clock.ts";
 import { ROOT } from "@/scripts/roles.ts";
 import { FaultCluster } from "@/tests/support/fault_cluster.ts";
-import { missing, programTest, result, run } from "@/tests/support/programs.ts";
+import { MountedVolume, whyNoMount } from "@/tests/support/mounted_volume.ts";
+import { programTest, result, run } from "@/tests/support/programs.ts";
 
 const MIB = 1 << 20;
 const IMAGE_BYTES = 512 * MIB;
@@ -104,23 +105,8 @@ programTest("scenario: QEMU writes, zeroes, discards, flushes and reads back", [
   assert((await qemuIo(cluster.uri, ["read -P 2 0 3"])).length > 0);
 });
 
-const FILE_SYSTEM_TOOLS = ["nbdfuse", "losetup", "mkfs.ext4", "e2fsck", "mount", "umount"];
-const withoutFileSystem = whyNoFileSystem();
+const withoutFileSystem = whyNoMount();
 if (withoutFileSystem !== undefined) console.log(`Without a file system on the volume: ${withoutFileSystem}`);
-
-function whyNoFileSystem(): string | undefined {
-  const absent = missing(FILE_SYSTEM_TOOLS);
-  if (absent.length > 0) return `${absent.join(", ")} is not installed`;
-  if (Deno.uid() !== 0) return "mounting needs root";
-  for (const device of ["/dev/fuse", "/dev/loop-control"]) {
-    try {
-      Deno.statSync(device);
-    } catch {
-      return `there is no ${device}`;
-    }
-  }
-  return undefined;
-}
 
 /** Hashes of all files below `directory`, in one order. */
 function hashes(directory: string): Promise<string> {
@@ -133,39 +119,16 @@ Deno.test({
   async fn() {
     await using cluster = new FaultCluster();
     await cluster.start();
-    const fuse = `${cluster.dir}/nbd`;
-    const mount = `${cluster.dir}/mount`;
-    await Deno.mkdir(fuse);
-    await Deno.mkdir(mount);
     await run("sh", ["-c", `cp -r "$0" "$1" && rm -rf "$1/.git"`, ROOT, `${cluster.dir}/source`]);
-    const nbdfuse = new Deno.Command("nbdfuse", { args: [`${fuse}/volume`, cluster.unixUri], stdin: "null" }).spawn();
-    let loop = "";
-    let mounted = false;
-    try {
-      while (!await Deno.stat(`${fuse}/volume`).then(({ size }) => size > 0, () => false)) await sleep(systemClock, 50);
-      loop = (await run("losetup", ["--find", "--show", `${fuse}/volume`])).trim();
-      await run("mkfs.ext4", ["-q", "-F", loop]);
-      await run("mount", [loop, mount]);
-      mounted = true;
-      await run("cp", ["-r", `${cluster.dir}/source`, `${mount}/tree`]);
-      const before = await hashes(`${cluster.dir}/source`);
-      await run("umount", [mount]);
-      mounted = false;
-      await run("losetup", ["-d", loop]);
-      loop = "";
-      await cluster.kill("sds-3"); // what comes back does not hang on one copy
-      loop = (await run("losetup", ["--find", "--show", `${fuse}/volume`])).trim();
-      await run("mount", [loop, mount]);
-      mounted = true;
-      assertEquals(await hashes(`${mount}/tree`), before);
-      await run("umount", [mount]);
-      mounted = false;
-      console.log((await run("e2fsck", ["-fn", loop])).trim().split("\n").at(-1));
-    } finally {
-      if (mounted) await result("umount", ["-l", mount]);
-      if (loop !== "") await result("losetup", ["-d", loop]);
-      await result("umount", [fuse]);
-      await nbdfuse.status;
-    }
+    await using volume = new MountedVolume(cluster.dir);
+    await volume.format(cluster.unixUri);
+    await run("cp", ["-r", `${cluster.dir}/source`, `${volume.directory}/tree`]);
+    const before = await hashes(`${cluster.dir}/source`);
+    await volume.check();
+    await cluster.kill("sds-3"); // what comes back does not hang on one copy
+    await volume.drop();
+    await volume.mount(cluster.unixUri);
+    assertEquals(await hashes(`${volume.directory}/tree`), before);
+    await volume.check();
   },
 });

@@ -102,6 +102,13 @@ export class NetworkCluster implements AsyncDisposable {
     this.#spawn(membersOf(this.#plan).find((member) => member.name === name)!);
   }
 
+  /** Makes one more volume in the pool of the demo. @throws {Error} with the MDM's words when it refuses. */
+  async addVolume(name: string): Promise<void> {
+    const api = new MdmApi(this.#mdmUrl, { headers: this.mdm.headers! });
+    const pool = (await api.overview()).pools[0]!;
+    await api.create("/vol/create", { name, size_gb: 1, provisioning: "thin", pool_id: pool.poolId });
+  }
+
   /** An NBD connection in transmission, by the SDC's unix socket; the caller closes it. */
   open = async (): Promise<NbdClient> => {
     const client = new NbdClient(await denoTransport.connect({ path: this.#plan.sdc[0]!.nbdSocket }));

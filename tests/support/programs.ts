@@ -59,6 +59,16 @@ export async function run(program: string, args: readonly string[], options: Pro
   return stdout;
 }
 
+/** kill -9, also of a process that has ended already; resolves when it has. */
+export async function killed(process: Deno.ChildProcess): Promise<void> {
+  try {
+    process.kill("SIGKILL");
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error; // it has ended
+  }
+  await process.status;
+}
+
 /** The programs that are not on the path. */
 export function missing(programs: readonly string[]): string[] {
   return programs.filter((program) => !isInstalled(program));

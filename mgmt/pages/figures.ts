@@ -84,7 +84,8 @@ export function figureRoutes(parts: MgmtParts): Hono {
     if (!pool) throw new StorageError("not_found", `Cannot show the health of pool ${id}: it is not there`);
     return wantsPage(c) ? c.redirect(`/pool/${id}`, 303) : c.json({ id, health: pool.health });
   });
-  routes.get("/rebuild/:id{[0-9]{1,9}}", async (c) => {
+  // The second path is the predecessor's.
+  routes.on("GET", ["/rebuild/:id{[0-9]{1,9}}", "/rebuild/:id{[0-9]{1,9}}/status"], async (c) => {
     requireRole(c, parts, "viewer");
     const { id } = parseParams(c, idParams);
     const pool = requireSnapshot(parts).overview.pools.find(({ poolId }) => poolId === id);

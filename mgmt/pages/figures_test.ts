@@ -31,7 +31,7 @@ Deno.test("figureRoutes() answers lists and figures as JSON in the predecessor's
   });
   await t.step("the MDM's word on a rebuild, also when it has none", async () => {
     mgmt.mdm.answers.set("GET /rebuild/status/1", { status: 200, body: { state: "idle", progress_percent: 100 } });
-    assertEquals((await json("/rebuild/1")).state, "idle");
+    for (const path of ["/rebuild/1", "/rebuild/1/status"]) assertEquals((await json(path)).state, "idle", path);
     assertStringIncludes(await browser.page("/rebuild/1"), "progress percent");
     mgmt.mdm.answers.set("GET /rebuild/status/1", { status: 501, body: { detail: "Not built yet" } });
     assertStringIncludes(await browser.page("/rebuild/1"), "The MDM says: Not built yet");

@@ -88,7 +88,7 @@ export function addChunkRoutes(routes: OpenAPIHono, facts: ChunkFacts): void {
     path: "/chunk/{id}/status",
     tag,
     summary: "Shows the copy of a chunk on this SDS",
-    params: z.object({ id: z.coerce.number().pipe(chunkId) }),
+    params: z.object({ id: z.string().regex(/^\d{1,16}$/, "must be a number").transform(Number).pipe(chunkId) }),
     answer: z.object({
       chunk_id: z.int(),
       volume_id: z.int().nullable(),

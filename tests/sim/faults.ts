@@ -74,6 +74,9 @@ const KIND_WEIGHTS = {
 /** Harms that leave a copy wrong or unreadable. */
 export const DAMAGES = ["eio_read", "lost_write", "misplaced_write", "rot"] as const;
 
+/** Those that the disk does not tell. */
+const SILENT_DAMAGES = ["lost_write", "misplaced_write", "rot"] as const;
+
 /** Faults of one run. */
 export const FAULTS_MAX = 8;
 
@@ -84,7 +87,21 @@ export function faultPlan(
 ): Fault[] {
   const count = random.integer(1, FAULTS_MAX);
   const plan = Array.from({ length: count }, () => nextFault(random, options));
-  return plan.sort((a, b) => a.atMs - b.atMs);
+  return plan.filter((fault) => !isExempt(fault, plan)).sort((a, b) => a.atMs - b.atMs);
+}
+
+/**
+ * True for silent damage to the disk of an SDS that also stops uncleanly: where it was writing then, a wrong checksum is a torn
+ * write and no rot, and C5 promises nothing. Stories harm disks of SDSs that live on.
+ */
+function isExempt(fault: Fault, plan: readonly Fault[]): boolean {
+  if (fault.kind !== "disk" || !SILENT_DAMAGES.some((kind) => kind === fault.harm.kind)) return false;
+  return plan.some((other) => stopsUncleanly(other, fault.name));
+}
+
+function stopsUncleanly(fault: Fault, name: string): boolean {
+  if (fault.kind === "kill" || fault.kind === "stop") return fault.names.includes(name);
+  return (fault.kind === "kill_again" || fault.kind === "kill_in_disk") && fault.name === name;
 }
 
 function nextFault(random: SeededRandom, options: { readonly cast: Cast; fromMs: number; toMs: number }): Fault {

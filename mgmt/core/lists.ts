@@ -25,19 +25,23 @@ export function domainList({ domains, pools, sdss }: Overview) {
 }
 
 /** `/pool`. */
-export function poolList({ pools }: Overview) {
-  return pools.map(poolItem);
+export function poolList({ pools, volumes }: Overview) {
+  return pools.map((pool) => poolItem(pool, volumes));
 }
 
-function poolItem(pool: OverviewPool) {
+/** Counts as the MDM's `/pool/list` does: thick volumes reserve their size, thin ones use what is written. */
+function poolItem(pool: OverviewPool, volumes: readonly OverviewVolume[]) {
+  const sum = (wanted: OverviewVolume["provisioning"], bytesOf: (volume: OverviewVolume) => number) =>
+    volumes.filter(({ poolId, provisioning }) => poolId === pool.poolId && provisioning === wanted)
+      .reduce((total, volume) => total + bytesOf(volume), 0);
   return {
     id: pool.poolId,
     name: pool.name,
     pd_id: pool.domainId,
     health: HEALTH_WORDS[pool.health],
     total_capacity_gb: gib(pool.logicalLimitBytes),
-    used_capacity_gb: gib(pool.rawUsedBytes / pool.copies),
-    reserved_capacity_gb: gib(pool.provisionedBytes),
+    used_capacity_gb: gib(sum("thin", ({ sizeBytes, usedBytes }) => Math.min(sizeBytes, usedBytes ?? 0))),
+    reserved_capacity_gb: gib(sum("thick", ({ sizeBytes }) => sizeBytes)),
     protection_policy: pool.protectionPolicy,
     rebuild_state: pool.rebuild === null ? "idle" : pool.rebuild.joinsRunning > 0 ? "in_progress" : "stalled",
   };
@@ -141,7 +145,7 @@ export function itemFigures(
   switch (kind) {
     case "pool": {
       const pool = overview.pools.find(({ poolId }) => poolId === id);
-      return pool && { ...poolItem(pool), io: rateFigures(poolRates(id, overview, rates)) };
+      return pool && { ...poolItem(pool, overview.volumes), io: rateFigures(poolRates(id, overview, rates)) };
     }
     case "volume": {
       const volume = overview.volumes.find(({ volumeId }) => volumeId === id);

@@ -9,7 +9,7 @@ import { systemClock } from "@/shared/clock.ts";
 import { logger } from "@/shared/log.ts";
 import { systemRandom } from "@/shared/random.ts";
 import { assertRefused, served } from "@/tests/support/api_refusals.ts";
-import type { MdmFixture } from "@/tests/support/mdm_fixture.ts";
+import { MdmFixture } from "@/tests/support/mdm_fixture.ts";
 
 async function withVolumes(test: (fixture: MdmFixture) => Promise<void>): Promise<void> {
   await using fixture = await served();
@@ -54,6 +54,22 @@ Deno.test("/api/v1/events tells of lost copies once per incident", async () => {
     const degraded = await fixture.ok("GET", "/api/v1/events?type=replica_degraded");
     assertEquals([degraded.length, degraded[0].subject], [1, "sds-1"]);
   });
+});
+
+Deno.test("/api/v1/events tells of IO that failed at an SDC, by volume", async () => {
+  await using fixture = new MdmFixture();
+  await fixture.topology(2);
+  const sdc = await fixture.addSdc();
+  await fixture.ok("POST", "/vol/create", { name: "test-a", size_gb: 4 / 1024, pool_id: 1 });
+  const message = "Cannot read 512 bytes at 0 of volume test-a";
+  const place = { operation: "read", offsetBytes: 0, lengthBytes: 512 };
+  const beat = { sdcSession: null, mappingVersion: 0, io: [] };
+  const ioFailures = [{ volumeId: 1, count: 3, code: "io_error", message, ...place }];
+  assertEquals((await sdc.call("/internal/v1/sdc/heartbeat", { ...beat, ioFailures })).status, 200);
+  assertEquals((await sdc.call("/internal/v1/sdc/heartbeat", beat)).status, 200);
+  const [event, ...others] = await fixture.ok("GET", "/api/v1/events?type=io_error");
+  assertEquals([event.subject, event.severity, others], ["test-a", "error", []]);
+  assertEquals(event.message, `3 requests of sdc-1 to test-a failed; the last: ${message}`);
 });
 
 Deno.test("/api/v1/cleanup/test_data deletes volumes and keeps the topology", async (t) => {

@@ -155,10 +155,8 @@ export class DeviceConnection {
   }
 
   async #drain(): Promise<void> {
-    if (this.#queue.queuedBytes === 0) return;
-    const deadline = this.#parts.clock.setTimer(this.#parts.limits.drainMs, () => this.#abort());
-    await this.#queue.drained();
-    deadline.cancel();
+    const { clock, limits } = this.#parts;
+    await this.#queue.drainedWithin(clock, { limitMs: limits.drainMs, giveUp: () => this.#abort() });
   }
 
   #abort(): void {

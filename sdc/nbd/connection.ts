@@ -112,10 +112,8 @@ export class NbdConnection {
 
   /** Lets the last replies leave, for a limited time: the client may not be reading any more. */
   async #drain(): Promise<void> {
-    if (this.#queue.queuedBytes === 0) return;
-    const deadline = this.#parts.clock.setTimer(this.#parts.limits.drainMs, () => this.#abort());
-    await this.#queue.drained();
-    deadline.cancel();
+    const { clock, limits } = this.#parts;
+    await this.#queue.drainedWithin(clock, { limitMs: limits.drainMs, giveUp: () => this.#abort() });
   }
 
   /** Ends the connection at once: a read or a write in flight rejects. */

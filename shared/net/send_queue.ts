@@ -12,6 +12,7 @@
  * @module
  */
 import type { BufferPool, PooledBuffer } from "@/shared/buffers.ts";
+import type { Clock } from "@/shared/clock.ts";
 import { assert } from "@/shared/errors.ts";
 import type { Connection } from "@/shared/transport.ts";
 
@@ -128,6 +129,14 @@ export class SendQueue {
   drained(): Promise<void> {
     if (this.#queuedBytes === 0 || this.#closed) return Promise.resolve();
     return new Promise((resolve) => this.#drainWaiters.push(resolve));
+  }
+
+  /** As `drained`, for at most `limitMs`: then `giveUp` is called, which must close the queue. */
+  async drainedWithin(clock: Clock, limit: { readonly limitMs: number; readonly giveUp: () => void }): Promise<void> {
+    if (this.#queuedBytes === 0) return;
+    const deadline = clock.setTimer(limit.limitMs, limit.giveUp);
+    await this.drained();
+    deadline.cancel();
   }
 
   /** Drops what waits. A write in flight keeps its segment until it settles: close the connection to make it. */

@@ -1,6 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { BufferPool } from "@/shared/buffers.ts";
 import { SEND_BUFFER_BYTES, SendQueue } from "@/shared/net/send_queue.ts";
+import { FakeClock } from "@/tests/support/fake_clock.ts";
 import type { Connection } from "@/shared/transport.ts";
 
 /** A connection whose writes settle when the test says so. */
@@ -160,6 +161,29 @@ Deno.test("SendQueue.drained() resolves when all has left, or never will", async
     queue.close();
     await waiting;
   });
+});
+
+Deno.test("SendQueue.drainedWithin() gives up on a peer that does not read, and only then", async () => {
+  const clock = new FakeClock();
+  const { connection, queue } = heldQueue();
+  let givenUpCount = 0;
+  const giveUp = () => {
+    givenUpCount++;
+    queue.close();
+  };
+  queue.append(new Uint8Array([1]));
+  const slow = queue.drainedWithin(clock, { limitMs: 100, giveUp });
+  await turn();
+  await connection.settle();
+  await slow;
+  await clock.advance(100);
+  assertEquals(givenUpCount, 0);
+  queue.append(new Uint8Array([1]));
+  const silent = queue.drainedWithin(clock, { limitMs: 100, giveUp });
+  await clock.advance(100);
+  await silent;
+  assertEquals(givenUpCount, 1);
+  await connection.settle();
 });
 
 Deno.test("SendQueue.close() returns waiting segments at once and the one in flight when its write settles", async () => {

@@ -21,6 +21,12 @@ import {
 /** Root of the repository, without a trailing slash. */
 export const ROOT = decodeURIComponent(new URL("..", import.meta.url).pathname).replace(/\/$/, "");
 
+/**
+ * How V8 is to use memory: a young generation of 4 MiB halves that one thread collects. With V8's own choice a cluster under full
+ * load holds about 100 MiB more and does no more IO.
+ */
+const V8_FLAGS = "--max-semi-space-size=4,--single-threaded-gc";
+
 /** A command line and its directory. */
 export interface RoleCommand {
   readonly executable: string;
@@ -58,6 +64,7 @@ export function roleCommand(role: Role, environment: Environment): RoleCommand {
       "run",
       "--quiet",
       "--no-prompt",
+      `--v8-flags=${V8_FLAGS}`,
       `--config=${ROOT}/deno.json`,
       "--allow-env=POWERFLEX_*",
       `--allow-read=${[...own, ...read, ...sources].join(",")}`,

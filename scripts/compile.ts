@@ -9,7 +9,7 @@
  */
 import { resolve } from "node:path";
 import { parseRoles } from "@/scripts/bundle.ts";
-import { reachOf, ROOT } from "@/scripts/roles.ts";
+import { reachOf, ROOT, V8_FLAGS } from "@/scripts/roles.ts";
 import { type Environment, type Role, SettingsError } from "@/shared/settings.ts";
 import { SETTINGS_EXIT_CODE } from "@/shared/settings/environment.ts";
 
@@ -26,6 +26,7 @@ export function compileArgs(
     "compile",
     "--quiet",
     "--no-prompt",
+    `--v8-flags=${V8_FLAGS}`,
     `--config=${ROOT}/deno.json`,
     "--allow-env=POWERFLEX_*",
     `--allow-read=${read.join(",")}`,

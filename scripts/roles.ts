@@ -25,7 +25,7 @@ export const ROOT = decodeURIComponent(new URL("..", import.meta.url).pathname).
  * How V8 is to use memory: a young generation of 4 MiB halves that one thread collects. With V8's own choice a cluster under full
  * load holds about 100 MiB more and does no more IO.
  */
-const V8_FLAGS = "--max-semi-space-size=4,--single-threaded-gc";
+export const V8_FLAGS = "--max-semi-space-size=4,--single-threaded-gc";
 
 /** A command line and its directory. */
 export interface RoleCommand {

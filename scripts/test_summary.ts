@@ -26,15 +26,23 @@ export function countsOf(output: string): TestCounts | undefined {
   return { passed: Number(passed), failed: Number(failed), ignored: Number(ignored ?? 0) };
 }
 
-/** The run's verdict: the one plain line that ends it, and the exit code. A run without a test is a failure. */
-export function verdictOf(run: { readonly counts: TestCounts | undefined; readonly exitCode: number }): {
-  readonly line: string;
+/** How one `deno test` ended. */
+export interface TestRun {
+  /** Undefined when it did not come to its closing line. */
+  readonly counts: TestCounts | undefined;
   readonly exitCode: number;
-} {
-  const { passed = 0, failed = 0, ignored = 0 } = run.counts ?? {};
-  const executed = passed + failed;
-  const broken = run.exitCode !== 0 || executed === 0;
-  const shownFailed = broken ? Math.max(failed, 1) : failed;
-  const skipped = ignored > 0 ? `, ${ignored} skipped` : "";
-  return { line: `${passed} passed, ${shownFailed} failed${skipped}`, exitCode: broken ? 1 : 0 };
+}
+
+/** The verdict of all runs: the one plain line that ends them, and the exit code. A run without a test is a failure. */
+export function verdictOf(runs: readonly TestRun[]): { readonly line: string; readonly exitCode: number } {
+  const sum = { passed: 0, failed: 0, ignored: 0 };
+  for (const run of runs) {
+    const { passed = 0, failed = 0, ignored = 0 } = run.counts ?? {};
+    const broken = run.exitCode !== 0 || passed + failed === 0;
+    sum.passed += passed;
+    sum.failed += broken ? Math.max(failed, 1) : failed;
+    sum.ignored += ignored;
+  }
+  const skipped = sum.ignored > 0 ? `, ${sum.ignored} skipped` : "";
+  return { line: `${sum.passed} passed, ${sum.failed} failed${skipped}`, exitCode: sum.failed > 0 ? 1 : 0 };
 }

@@ -26,15 +26,26 @@ Deno.test("countsOf() reads the closing line of deno test", async (t) => {
 
 Deno.test("verdictOf() fails a run that failed, broke off, or ran no test", () => {
   const none = { passed: 0, failed: 0, ignored: 0 };
-  assertEquals(verdictOf({ counts: { ...none, passed: 3 }, exitCode: 0 }), { line: "3 passed, 0 failed", exitCode: 0 });
-  assertEquals(verdictOf({ counts: { ...none, passed: 3, failed: 2 }, exitCode: 1 }), {
+  assertEquals(verdictOf([{ counts: { ...none, passed: 3 }, exitCode: 0 }]), {
+    line: "3 passed, 0 failed",
+    exitCode: 0,
+  });
+  assertEquals(verdictOf([{ counts: { ...none, passed: 3, failed: 2 }, exitCode: 1 }]), {
     line: "3 passed, 2 failed",
     exitCode: 1,
   });
-  assertEquals(verdictOf({ counts: undefined, exitCode: 1 }), { line: "0 passed, 1 failed", exitCode: 1 });
-  assertEquals(verdictOf({ counts: none, exitCode: 0 }), { line: "0 passed, 1 failed", exitCode: 1 });
-  assertEquals(verdictOf({ counts: { passed: 2, failed: 0, ignored: 1 }, exitCode: 0 }), {
+  assertEquals(verdictOf([{ counts: undefined, exitCode: 1 }]), { line: "0 passed, 1 failed", exitCode: 1 });
+  assertEquals(verdictOf([{ counts: none, exitCode: 0 }]), { line: "0 passed, 1 failed", exitCode: 1 });
+  assertEquals(verdictOf([{ counts: { passed: 2, failed: 0, ignored: 1 }, exitCode: 0 }]), {
     line: "2 passed, 0 failed, 1 skipped",
     exitCode: 0,
   });
+  assertEquals(
+    verdictOf([{ counts: { ...none, passed: 2, failed: 1 }, exitCode: 1 }, { counts: undefined, exitCode: 1 }]),
+    { line: "2 passed, 2 failed", exitCode: 1 },
+  );
+  assertEquals(
+    verdictOf([{ counts: { ...none, passed: 2 }, exitCode: 0 }, { counts: { ...none, passed: 3 }, exitCode: 0 }]),
+    { line: "5 passed, 0 failed", exitCode: 0 },
+  );
 });

@@ -65,6 +65,8 @@ export async function fioVerify(
       "time_based=1",
       `runtime=${options.seconds}`,
       `write_lat_log=${directory}/lat`,
+      "log_avg_msec=1000", // one line a second, with that second's longest: else half an hour makes gigabytes
+      "log_max_value=1",
     ];
     await Deno.writeTextFile(`${directory}/job.fio`, [...global, ...jobs].join("\n") + "\n");
     const ended = await result("fio", ["--output-format=json", `${directory}/job.fio`], {

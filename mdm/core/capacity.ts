@@ -22,6 +22,11 @@ export function gibOfBytes(bytes: number): number {
   return bytes / GIB_BYTES;
 }
 
+/** Size in GiB for messages, to three decimals, such as `0.7 GB`. */
+export function gibText(bytes: number): string {
+  return `${Math.round(bytes * 1000 / GIB_BYTES) / 1000} GB`;
+}
+
 /** Why a volume may not have this size, or undefined. */
 export function volumeSizeProblem(sizeBytes: number): string | undefined {
   if (sizeBytes < VOLUME_BYTES_MIN) return `${sizeBytes} bytes is below the smallest volume, ${VOLUME_BYTES_MIN} bytes`;
@@ -48,10 +53,6 @@ export function deviceCapacityBytes(claimedBytes: number, offeredBytes: number |
 export function pgCountFor(options: { deviceCount: number; copies: number; min: number; max: number }): number {
   const wanted = Math.max(1, 64 * options.deviceCount / options.copies);
   return Math.min(options.max, Math.max(options.min, 2 ** Math.ceil(Math.log2(wanted))));
-}
-
-function gibText(bytes: number): string {
-  return `${Math.round(bytes * 1000 / GIB_BYTES) / 1000} GB`;
 }
 
 /** From this part on no copy is begun on it. */

@@ -5,6 +5,7 @@ import {
   deviceCapacityBytes,
   GIB_BYTES,
   gibOfBytes,
+  gibText,
   pgCountFor,
   VOLUME_BYTES_MAX,
   volumeSizeProblem,
@@ -13,6 +14,15 @@ import {
 Deno.test("bytesOfGib() rounds up to blocks", () => {
   assertEquals([bytesOfGib(1), bytesOfGib(0.05), bytesOfGib(1e-9)], [GIB_BYTES, 53_690_368, 4_096]);
   assertEquals(gibOfBytes(GIB_BYTES / 2), 0.5);
+});
+
+Deno.test("gibText() shows a size that was rounded up to blocks as it was asked for", () => {
+  assertEquals([0.7, 0.05, 2, 16_384].map((gib) => gibText(bytesOfGib(gib))), [
+    "0.7 GB",
+    "0.05 GB",
+    "2 GB",
+    "16384 GB",
+  ]);
 });
 
 Deno.test("volumeSizeProblem() wants 1 MiB to 16 TiB", () => {

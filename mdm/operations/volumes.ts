@@ -6,7 +6,7 @@
  * @module
  */
 import { type MdmContext, recordEvent } from "@/mdm/context.ts";
-import { capacityProblem, gibOfBytes, volumeSizeProblem } from "@/mdm/core/capacity.ts";
+import { capacityProblem, gibText, volumeSizeProblem } from "@/mdm/core/capacity.ts";
 import { notifySdcs, requireSettled } from "@/mdm/operations/mappings.ts";
 import { announce, createGroups } from "@/mdm/operations/pgs.ts";
 import { livenessOfComponent } from "@/mdm/operations/processes.ts";
@@ -62,7 +62,7 @@ export async function createVolume(context: MdmContext, request: NewVolumeReques
     if (pool.pgCount === null) createGroups(context, pool);
     const { name, sizeBytes, provisioning } = request;
     const made = insertVolume(context.db, { ...request, atMs: context.time.nowMs() });
-    const message = `Volume ${name} of ${gibOfBytes(sizeBytes)} GB, ${provisioning}, was created in pool ${pool.name}`;
+    const message = `Volume ${name} of ${gibText(sizeBytes)}, ${provisioning}, was created in pool ${pool.name}`;
     recordEvent(context, { type: "volume_create", severity: "info", subject: name, message });
     return made;
   });
@@ -126,7 +126,7 @@ export async function extendVolume(
   if (request.sizeBytes <= volume.sizeBytes) {
     throw new StorageError(
       "rule_broken",
-      `${attempt}: ${gibOfBytes(request.sizeBytes)} GB is not above its size, ${gibOfBytes(volume.sizeBytes)} GB`,
+      `${attempt}: ${gibText(request.sizeBytes)} is not above its size, ${gibText(volume.sizeBytes)}`,
     );
   }
   const problem = volumeSizeProblem(request.sizeBytes) ??
@@ -136,7 +136,7 @@ export async function extendVolume(
     setVolumeSize(context.db, volume.volumeId, request.sizeBytes);
     // Heartbeats of SDCs compare this version: those that have it mapped learn the new size.
     raiseCounter(context.db, "mapping_version");
-    const message = `Volume ${volume.name} was extended to ${gibOfBytes(request.sizeBytes)} GB`;
+    const message = `Volume ${volume.name} was extended to ${gibText(request.sizeBytes)}`;
     recordEvent(context, { type: "volume_extend", severity: "info", subject: volume.name, message });
   });
   await notifySdcs(context, volume.volumeId);

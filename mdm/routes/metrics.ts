@@ -14,6 +14,7 @@ import { type IoRates, SAMPLE_MS } from "@/mdm/operations/metrics_window.ts";
 import { poolSpace, poolViewOf } from "@/mdm/operations/pool_space.ts";
 import { usedBytesOf } from "@/mdm/operations/pool_views.ts";
 import { requirePool } from "@/mdm/operations/pools.ts";
+import { sdsStateOf } from "@/mdm/core/health.ts";
 import { livenessOfComponent } from "@/mdm/operations/processes.ts";
 import { requireSdc } from "@/mdm/operations/sdc.ts";
 import { requireSds } from "@/mdm/operations/sds.ts";
@@ -30,7 +31,6 @@ import { listPools } from "@/mdm/store/pools.ts";
 import { listSdcs } from "@/mdm/store/sdc.ts";
 import { listSds } from "@/mdm/store/sds.ts";
 import { listVolumes } from "@/mdm/store/volumes.ts";
-import type { Liveness } from "@/shared/api/overview.ts";
 import { addRoute } from "@/shared/http/api.ts";
 import type { PoolId, SdcId, SdsId, VolumeId } from "@/shared/ids.ts";
 
@@ -80,7 +80,7 @@ const sdsShape = z.object({ id: z.int(), name: z.string(), state: sdsWordShape, 
 const sdcShape = z.object({
   id: z.int(),
   name: z.string(),
-  state: z.enum(["up", "stale", "down", "never_seen"]),
+  state: sdsWordShape,
   mapped_volume_count: z.int(),
   ...ioShape,
 }).meta({ id: "SdcMetrics" });
@@ -208,7 +208,7 @@ function sdsMetrics(context: MdmContext, sdsId: SdsId) {
 
 function sdcMetrics(context: MdmContext, sdcId: SdcId) {
   const sdc = requireSdc(context, sdcId);
-  const state: Liveness = livenessOfComponent(context, sdc.componentId);
+  const state = sdsStateOf(livenessOfComponent(context, sdc.componentId), { hasFailedDevice: false });
   return {
     id: sdcId,
     name: sdc.name,

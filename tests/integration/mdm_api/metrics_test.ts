@@ -42,6 +42,7 @@ Deno.test("/metrics/* tell capacity, state and rates of the last 5 s of each par
       }
     });
   }
+  assertEquals((await fixture.ok("GET", "/metrics/sdc/1")).state, "UP");
   const pool = await fixture.ok("GET", "/pool/1/metrics");
   assertEquals([pool.total_capacity_gb, pool.used_capacity_gb, pool.reserved_capacity_gb], [10, 0.5, 2]);
   assertEquals([pool.free_capacity_gb, pool.utilization_percent, pool.health], [7.5, 25, "OK"]);

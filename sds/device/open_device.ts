@@ -1,9 +1,10 @@
 /**
- * Start of a device (replication design, section 5.5, steps 1 to 3).
+ * Start of a device (replication design, section 5.5, steps 1 to 3; the superblock is written once the catalogue is known to be good).
  *
- *   1 lock the superblock, check whose device it is, raise the incarnation, clear `cleanFor`, sync
- *   2 open the catalogue: unreadable means failed, never empty
- *   3 after an unclean stop: check the catalogue, zero the slots that were in the reserve, sync all files; whatever the stop was,
+ *   1 lock the superblock, check whose device it is
+ *   2 open the catalogue: unreadable means failed, never empty; after a clean stop its rows must be those of that stop
+ *   3 raise the incarnation, clear `cleanFor` and the digest, sync: a start that ended before this has changed nothing
+ *   4 after an unclean stop: check the catalogue, zero the slots that were in the reserve, sync all files; whatever the stop was,
  *     the chunks of `dirty` regions become unverified
  *
  * Slots of deleted chunks stay marked and are zeroed in the background.
@@ -81,9 +82,6 @@ export async function openDevice(options: OpenDeviceOptions): Promise<Device> {
     const incarnation = { counter: found.incarnation.counter + 1, random: randomHex(options.random, 8) };
     const generation = found.generation + 1;
     const superblock = { ...found, generation, incarnation, cleanFor: undefined, catalogueDigest: undefined };
-    await writeSuperblock(superblockFile, superblock).catch((cause) => {
-      throw startError(options, cause);
-    });
     const wasClean = found.cleanFor !== undefined && sameIncarnation(found.cleanFor, found.incarnation);
     const { cleanFor, catalogueDigest: digest } = found;
     return await openParts(options, { start: { superblockFile, superblock, cleanFor, wasClean }, digest });
@@ -93,7 +91,7 @@ export async function openDevice(options: OpenDeviceOptions): Promise<Device> {
   }
 }
 
-/** What the superblock gave. */
+/** What the superblock gave; `superblock` is what it will say. */
 type Start = Pick<DeviceParts, "superblockFile" | "superblock" | "cleanFor" | "wasClean">;
 
 function requireOurs(file: DiskFile, { disk, identity }: OpenDeviceOptions): Superblock {
@@ -145,6 +143,7 @@ async function openParts(
     open.defer(() => spare.close());
     const parts = { ...start, disk, clock, limits, guards, health, files, spare, intentsFile, intents, catalogue };
     if (parts.wasClean && digest !== undefined) await requireDigest(parts, digest);
+    await writeSuperblock(start.superblockFile, start.superblock);
     const pgs = await recover(parts);
     const device = new Device(parts);
     await device.begin(pgs);
@@ -171,7 +170,7 @@ async function requireDigest({ catalogue, clock, health }: DeviceParts, expected
   throw health.fail("Cannot use the catalogue", new Error("its rows are not those that the last stop left"));
 }
 
-/** Step 3; gives the groups of which the device has a copy. */
+/** Step 4; gives the groups of which the device has a copy. */
 async function recover(parts: DeviceParts): Promise<DevicePg[]> {
   const { catalogue, disk, files, guards, health, intents, intentsFile, superblock, wasClean } = parts;
   if (!wasClean) {

@@ -4,7 +4,7 @@
  * @module
  */
 import { assertEquals, assertRejects } from "@std/assert";
-import { CATALOGUE_FILE, DATA_FILE, INTENTS_FILE, SLOT_BYTES } from "@/sds/device/layout.ts";
+import { CATALOGUE_FILE, DATA_FILE, INTENTS_FILE, SLOT_BYTES, SPARE_FILE } from "@/sds/device/layout.ts";
 import { setBitsOf } from "@/sds/device/bitmap.ts";
 import { BLOCK_BYTES } from "@/shared/constants.ts";
 import { StorageError } from "@/shared/errors.ts";
@@ -58,6 +58,25 @@ Deno.test("openDevice() refuses a catalogue whose rows are not those of the clea
     const error = await assertRejects(() => fixture.open(), StorageError);
     assertEquals([error.code, error.message.includes("its rows are not those")], ["device_failed", true]);
   }
+});
+
+Deno.test("openDevice() that fails for a passing reason leaves the digest to the next", async () => {
+  const fixture = await DeviceFixture.format();
+  const device = await fixture.open();
+  await writeStamp(device, { pg: await groupOf(device), chunkIndex: 0, blockIndex: 0, stamp: 5 });
+  await device.close({ clean: true });
+  const open = fixture.disk.open.bind(fixture.disk);
+  fixture.disk.open = (name) => {
+    if (name === SPARE_FILE) throw new Error("too many open files");
+    return open(name);
+  };
+  await assertRejects(() => fixture.open(), StorageError, "too many open files");
+  fixture.disk.open = open;
+  const database = fixture.disk.openDatabase(CATALOGUE_FILE);
+  database.exec("DELETE FROM reserved_slot WHERE slot = 9");
+  database.exec("UPDATE chunk SET slot = 9");
+  database.close();
+  await assertRejects(() => fixture.open(), StorageError, "its rows are not those that the last stop left");
 });
 
 Deno.test("openDevice() has every region copied again when a record of intents has rotted at rest", async () => {

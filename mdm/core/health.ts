@@ -32,10 +32,19 @@ export function componentStatusOf(liveness: Liveness): "ACTIVE" | "STALE" | "DOW
   }
 }
 
-/** State of an SDS in the predecessor's API: down when silent or absent, degraded when late or with a device that failed. */
-export function sdsStateOf(liveness: Liveness, options: { hasFailedDevice: boolean }): "UP" | "DEGRADED" | "DOWN" {
+/** State of an SDS or SDC in the predecessor's API. */
+export type StateWord = "UP" | "DEGRADED" | "DOWN";
+
+/** The word of a process: down when silent or absent, degraded when late. */
+export function stateWordOf(liveness: Liveness): StateWord {
   if (liveness === "down" || liveness === "never_seen") return "DOWN";
-  return liveness === "stale" || options.hasFailedDevice ? "DEGRADED" : "UP";
+  return liveness === "stale" ? "DEGRADED" : "UP";
+}
+
+/** The word of an SDS: degraded also when a device of it failed. */
+export function sdsStateOf(liveness: Liveness, options: { hasFailedDevice: boolean }): StateWord {
+  const word = stateWordOf(liveness);
+  return word === "UP" && options.hasFailedDevice ? "DEGRADED" : word;
 }
 
 /** What people see of one group. */

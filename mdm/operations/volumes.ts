@@ -126,7 +126,8 @@ export async function extendVolume(
   if (request.sizeBytes <= volume.sizeBytes) {
     throw new StorageError(
       "rule_broken",
-      `${attempt}: ${gibText(request.sizeBytes)} is not above its size, ${gibText(volume.sizeBytes)}`,
+      `${attempt}: ${gibText(request.sizeBytes)} is not above its size, ${gibText(volume.sizeBytes)} ` +
+        `(${request.sizeBytes} and ${volume.sizeBytes} bytes)`,
     );
   }
   const problem = volumeSizeProblem(request.sizeBytes) ??

@@ -11,7 +11,7 @@ import { allFaultSets, createFaultSet } from "@/mdm/operations/fault_sets.ts";
 import { EMPTY_POOL, poolViews } from "@/mdm/operations/pool_views.ts";
 import { domainIdField, namedShape, nameField, statusShape } from "@/mdm/routes/fields.ts";
 import { HEALTH_WORDS, healthWord } from "@/mdm/routes/pools.ts";
-import { sdsWord, sdsWordShape } from "@/mdm/routes/sds.ts";
+import { sdsWord, stateWordShape } from "@/mdm/routes/sds.ts";
 import { poolsOfDomain } from "@/mdm/store/pools.ts";
 import { sdsOfDomain } from "@/mdm/store/sds.ts";
 import { addRoute } from "@/shared/http/api.ts";
@@ -30,7 +30,7 @@ const domainShape = z.object({
 const domainDetailShape = z.object({
   ...domainShape.shape,
   pools: z.array(z.object({ id: z.int(), name: z.string(), health: healthWord })),
-  sds_nodes: z.array(z.object({ id: z.int(), name: z.string(), state: sdsWordShape })),
+  sds_nodes: z.array(z.object({ id: z.int(), name: z.string(), state: stateWordShape })),
 }).meta({ id: "ProtectionDomainDetail" });
 
 export function domainRoutes(context: MdmContext): OpenAPIHono {

@@ -8,13 +8,13 @@ import { OpenAPIHono } from "@hono/zod-openapi";
 import { z } from "zod";
 import type { MdmContext } from "@/mdm/context.ts";
 import { gibOfBytes } from "@/mdm/core/capacity.ts";
+import { stateWordOf } from "@/mdm/core/health.ts";
 import { capacityOf } from "@/mdm/operations/devices.ts";
 import { registryHealth } from "@/mdm/operations/health.ts";
 import { type IoRates, SAMPLE_MS } from "@/mdm/operations/metrics_window.ts";
 import { poolSpace, poolViewOf } from "@/mdm/operations/pool_space.ts";
 import { usedBytesOf } from "@/mdm/operations/pool_views.ts";
 import { requirePool } from "@/mdm/operations/pools.ts";
-import { sdsStateOf } from "@/mdm/core/health.ts";
 import { livenessOfComponent } from "@/mdm/operations/processes.ts";
 import { requireSdc } from "@/mdm/operations/sdc.ts";
 import { requireSds } from "@/mdm/operations/sds.ts";
@@ -22,7 +22,7 @@ import { volumeUsedBytes } from "@/mdm/operations/volume_views.ts";
 import { requireVolume } from "@/mdm/operations/volumes.ts";
 import { poolIdField, sdcIdField, sdsIdField, timeShape, volumeIdField } from "@/mdm/routes/fields.ts";
 import { HEALTH_WORDS, healthWord } from "@/mdm/routes/pools.ts";
-import { sdsWord, sdsWordShape } from "@/mdm/routes/sds.ts";
+import { sdsWord, stateWordShape } from "@/mdm/routes/sds.ts";
 import { stateWord, volumeWordShape } from "@/mdm/routes/volumes.ts";
 import { devicesOfSds } from "@/mdm/store/devices.ts";
 import { listDomains } from "@/mdm/store/domains.ts";
@@ -75,12 +75,12 @@ const volumeShape = z.object({
   used_capacity_gb: z.number(),
   ...ioShape,
 }).meta({ id: "VolumeMetrics" });
-const sdsShape = z.object({ id: z.int(), name: z.string(), state: sdsWordShape, ...capacityShape, ...ioShape })
+const sdsShape = z.object({ id: z.int(), name: z.string(), state: stateWordShape, ...capacityShape, ...ioShape })
   .meta({ id: "SdsMetrics" });
 const sdcShape = z.object({
   id: z.int(),
   name: z.string(),
-  state: sdsWordShape,
+  state: stateWordShape,
   mapped_volume_count: z.int(),
   ...ioShape,
 }).meta({ id: "SdcMetrics" });
@@ -208,7 +208,7 @@ function sdsMetrics(context: MdmContext, sdsId: SdsId) {
 
 function sdcMetrics(context: MdmContext, sdcId: SdcId) {
   const sdc = requireSdc(context, sdcId);
-  const state = sdsStateOf(livenessOfComponent(context, sdc.componentId), { hasFailedDevice: false });
+  const state = stateWordOf(livenessOfComponent(context, sdc.componentId));
   return {
     id: sdcId,
     name: sdc.name,

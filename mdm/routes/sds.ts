@@ -54,12 +54,12 @@ const addSchema = z.object({
 });
 const idParams = z.object({ id: sdsIdField });
 
-/** State of an SDS in the predecessor's words. */
-export const sdsWordShape = z.enum(["UP", "DEGRADED", "DOWN"]);
+/** State of an SDS or SDC in the predecessor's words. */
+export const stateWordShape = z.enum(["UP", "DEGRADED", "DOWN"]);
 const sdsShape = z.object({
   id: z.int(),
   name: z.string(),
-  state: sdsWordShape,
+  state: stateWordShape,
   cluster_node_id: z.int(),
   component_id: z.string(),
   protection_domain_id: z.int(),
@@ -136,7 +136,7 @@ export function sdsRoutes(context: MdmContext): OpenAPIHono {
       tag,
       summary: word === "fail" ? "Takes an SDS out of service; its copies are made elsewhere" : "Lets an SDS return",
       params: idParams,
-      answer: z.object({ id: z.int(), state: sdsWordShape, message: z.string() }),
+      answer: z.object({ id: z.int(), state: stateWordShape, message: z.string() }),
       refusals: [404],
       handle: ({ params }) => {
         const { sds, message } = change(context, params.id);
@@ -148,7 +148,7 @@ export function sdsRoutes(context: MdmContext): OpenAPIHono {
 }
 
 /** State of an SDS in the predecessor's words. */
-export function sdsWord(context: MdmContext, sds: SdsRow): z.output<typeof sdsWordShape> {
+export function sdsWord(context: MdmContext, sds: SdsRow): z.output<typeof stateWordShape> {
   if (sds.service === "failed") return "DOWN";
   const hasFailedDevice = devicesOfSds(context.db, sds.sdsId).some((device) => device.state === "failed");
   return sdsStateOf(livenessOfComponent(context, sds.componentId), { hasFailedDevice });

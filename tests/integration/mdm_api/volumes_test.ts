@@ -51,6 +51,11 @@ Deno.test("/vol: fractions of a GB, growth, mapping twice, modes, deletion only 
     { path: "/vol/map?volume_id=2&sdc_id=1&access_mode=rw", status: 422, says: /access_mode/ },
     { path: "/vol/map?volume_id=&sdc_id=1", status: 422, says: /volume_id/ },
     { path: "/vol/extend?volume_id=2&new_size_gb=2", status: 400, says: /2 GB is not above its size, 2.5 GB/ },
+    {
+      path: "/vol/extend?volume_id=2&new_size_gb=2.4999",
+      status: 400,
+      says: /2.5 GB is not above its size, 2.5 GB \(2684248064 and 2684354560 bytes\)/,
+    },
     { path: "/vol/extend?volume_id=2&new_size_gb=2.5", status: 400, says: /not above/ },
     { path: "/vol/extend?volume_id=2&new_size_gb=11", status: 400, says: /7.5 GB of 10 GB left, 8.5 GB are needed/ },
     { path: "/vol/extend?volume_id=2", status: 422, says: /new_size_gb: is required/ },

@@ -34,6 +34,10 @@ Deno.test("verdictOf() fails a run that failed, broke off, or ran no test", () =
     line: "3 passed, 2 failed",
     exitCode: 1,
   });
+  assertEquals(verdictOf([{ counts: { ...none, passed: 3 }, exitCode: 1 }]), {
+    line: "3 passed, 1 failed",
+    exitCode: 1,
+  });
   assertEquals(verdictOf([{ counts: undefined, exitCode: 1 }]), { line: "0 passed, 1 failed", exitCode: 1 });
   assertEquals(verdictOf([{ counts: none, exitCode: 0 }]), { line: "0 passed, 1 failed", exitCode: 1 });
   assertEquals(verdictOf([{ counts: { passed: 2, failed: 0, ignored: 1 }, exitCode: 0 }]), {

@@ -158,9 +158,14 @@ function isRunning(pid: number): boolean {
     const stat = Deno.readTextFileSync(`/proc/${pid}/stat`);
     return stat.slice(stat.lastIndexOf(")") + 2, stat.lastIndexOf(")") + 3) !== "Z";
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
+    if (error instanceof Deno.errors.NotFound || isGoneWhileRead(error)) return false;
     throw error;
   }
+}
+
+/** True for ESRCH: a process that ends between the opening and the reading of its file under `/proc`. */
+function isGoneWhileRead(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "ESRCH";
 }
 
 /** An NBD connection to the demo's volume over the unix socket of its first SDC; the caller closes `connection`. */

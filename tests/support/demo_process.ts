@@ -163,9 +163,9 @@ function isRunning(pid: number): boolean {
   }
 }
 
-/** True for ESRCH: a process that ends between the opening and the reading of its file under `/proc`. */
+/** True for ESRCH, which Deno gives no class or code: a process that ends between opening and reading its file under `/proc`. */
 function isGoneWhileRead(error: unknown): boolean {
-  return error instanceof Error && "code" in error && error.code === "ESRCH";
+  return error instanceof Error && error.message.includes("(os error 3)");
 }
 
 /** An NBD connection to the demo's volume over the unix socket of its first SDC; the caller closes `connection`. */

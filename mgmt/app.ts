@@ -29,7 +29,7 @@ const IMMUTABLE = "public, max-age=31536000, immutable";
 /** The application. */
 export function createApp(parts: MgmtParts): Hono {
   const { log, metrics } = parts;
-  const app = new Hono();
+  const app = new Hono({ strict: false });
   app.use(securityHeaders);
   installCommonRoutes(app, {
     log,
@@ -49,9 +49,6 @@ export function createApp(parts: MgmtParts): Hono {
   app.onError(async (error, c) => {
     const problem = await asProblem(error, c);
     return wantsPage(c) ? errorPage(c, parts, problem) : problem;
-  });
-  app.notFound((c) => {
-    throw new StorageError("not_found", `There is no page ${c.req.path}`);
   });
   app.get("/assets/:name", serveAsset);
   app.route("/", documentRoutes());

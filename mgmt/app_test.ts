@@ -67,7 +67,7 @@ Deno.test("createApp() shows every page to those who are signed in", async () =>
   assertStringIncludes(await missing.text(), "Volume 99 is not there.");
   const unknown = await browser.request("/nowhere");
   assertEquals(unknown.status, 404);
-  assertStringIncludes(await unknown.text(), "There is no page /nowhere");
+  assertStringIncludes(await unknown.text(), "Cannot GET /nowhere: no such path");
 });
 
 Deno.test("createApp() never keeps the id of a session where others could read it", async () => {

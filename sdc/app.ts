@@ -176,7 +176,7 @@ function controlApp(
   parts: SdcParts,
   { agent, volumes, client }: { agent: SessionAgent; volumes: MappedVolumes; client: NodeClient },
 ): OpenAPIHono {
-  const app = new OpenAPIHono();
+  const app = new OpenAPIHono({ strict: false });
   const { log, random, clock } = parts;
   const bodyBytesMax = SDC_IO_BODY_BYTES_MAX;
   installCommonRoutes(app, { log, random, notReady: () => notReady(agent), bodyBytesMax });
@@ -195,7 +195,7 @@ function controlApp(
 }
 
 function managementApp({ log, random }: SdcParts, shown: ManagementRouteParts): OpenAPIHono {
-  const app = new OpenAPIHono();
+  const app = new OpenAPIHono({ strict: false });
   installCommonRoutes(app, {
     log,
     random,

@@ -148,7 +148,7 @@ export function startSds(parts: SdsParts): Sds {
     const name = devices.nameOf(deviceId) ?? "";
     return { name, path: `${parts.storageRoot}/${name}` };
   };
-  const control = new OpenAPIHono();
+  const control = new OpenAPIHono({ strict: false });
   installCommonRoutes(control, { log: parts.log, notReady, random: parts.random });
   control.route(
     "/control",
@@ -219,7 +219,7 @@ function managementApp(
   { log, random }: SdsParts,
   options: ManagementParts & { readonly notReady: () => string | undefined },
 ): OpenAPIHono {
-  const app = new OpenAPIHono();
+  const app = new OpenAPIHono({ strict: false });
   installCommonRoutes(app, {
     log,
     random,

@@ -61,6 +61,7 @@ const CATALOG = {
   too_large: { wire: 46, http: 413, nbd: "EOVERFLOW", retry: "never" },
   unavailable: { wire: 47, http: 503, nbd: "EIO", retry: "after_backoff" },
   internal: { wire: 48, http: 500, nbd: "EIO", retry: "never" },
+  wrong_method: { wire: 49, http: 405, nbd: "EINVAL", retry: "never" },
 } as const satisfies Record<string, ErrorTraits>;
 
 /** Every code. */

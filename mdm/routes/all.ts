@@ -17,7 +17,7 @@ import { requireOperator } from "@/mdm/routes/access.ts";
 import { clusterRoutes } from "@/mdm/routes/cluster.ts";
 import { discoveryRoutes } from "@/mdm/routes/discovery.ts";
 import { domainRoutes, faultSetRoutes } from "@/mdm/routes/domains.ts";
-import { healthHeartbeatRoutes, healthRootRoutes, healthRoutes } from "@/mdm/routes/health.ts";
+import { healthHeartbeatRoutes, healthRoutes } from "@/mdm/routes/health.ts";
 import { internalRoutes } from "@/mdm/routes/internal.ts";
 import { ioRoutes, tokenRoutes, volumeIoRoutes } from "@/mdm/routes/io.ts";
 import { maintenanceRoutes } from "@/mdm/routes/maintenance.ts";
@@ -60,7 +60,7 @@ const INFO: ApiInfo = {
 
 /** All routes of one MDM. */
 export function mdmRoutes(context: MdmContext, log: Logger): OpenAPIHono {
-  const app = new OpenAPIHono();
+  const app = new OpenAPIHono({ strict: false });
   const metrics = mdmMetrics(context);
   const common = { log, random: context.random, bodyBytesMax: BODY_BYTES_MAX };
   app.use("/metrics", requireOperator(context));
@@ -100,7 +100,6 @@ export function mdmRoutes(context: MdmContext, log: Logger): OpenAPIHono {
 function operatorRoutes(context: MdmContext): OpenAPIHono {
   const routes = new OpenAPIHono();
   routes.use(requireOperator(context));
-  routes.route("/", healthRootRoutes(context));
   routes.route("/health", healthRoutes(context));
   routes.route("/pd", domainRoutes(context));
   routes.route("/fault_set", faultSetRoutes(context));

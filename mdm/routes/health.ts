@@ -61,6 +61,14 @@ export function healthRoutes(context: MdmContext): OpenAPIHono {
   const routes = new OpenAPIHono();
   addRoute(routes, {
     method: "get",
+    path: "/",
+    tag,
+    summary: "Shows how the registered processes are",
+    answer: summaryShape,
+    handle: () => healthSummary(context),
+  });
+  addRoute(routes, {
+    method: "get",
     path: "/components",
     tag,
     summary: "Lists how each process is",
@@ -107,22 +115,6 @@ export function healthRoutes(context: MdmContext): OpenAPIHono {
     answer: metricsShape,
     handle: () => registryMetrics(context),
   });
-  return routes;
-}
-
-/** `/health` and `/health/`, below which Hono would not tell the two apart. */
-export function healthRootRoutes(context: MdmContext): OpenAPIHono {
-  const routes = new OpenAPIHono();
-  for (const path of ["/health", "/health/"]) {
-    addRoute(routes, {
-      method: "get",
-      path,
-      tag,
-      summary: "Shows how the registered processes are",
-      answer: summaryShape,
-      handle: () => healthSummary(context),
-    });
-  }
   return routes;
 }
 

@@ -179,13 +179,41 @@ export function serveDocument(routes: OpenAPIHono, info: ApiInfo): void {
   });
   let text: string | undefined;
   routes.get("/openapi.json", (c) => {
-    text ??= JSON.stringify(routes.getOpenAPI31Document({
+    text ??= JSON.stringify(withOperationIds(routes.getOpenAPI31Document({
       openapi: "3.1.0",
       info: about,
       security: Object.keys(security).map((name) => ({ [name]: [] })),
-    }));
+    })));
     return c.body(text, 200, { "Content-Type": "application/json" });
   });
+}
+
+/** A document of OpenAPI, as far as its operations go. */
+interface Operations {
+  readonly paths?: Readonly<Record<string, object>>;
+}
+
+/**
+ * Names each operation after its method and path, for those who generate clients: `POST /vol/{id}/map` is `postVolByIdMap`. Named
+ * here and not where a route is declared, for a route does not know where it will be mounted.
+ */
+function withOperationIds<Document extends Operations>(document: Document): Document {
+  const named = Object.entries(document.paths ?? {}).map(([path, operations]) => [
+    path,
+    Object.fromEntries(
+      Object.entries(operations).map(([method, operation]) => [
+        method,
+        { operationId: operationIdOf(method, path), ...operation },
+      ]),
+    ),
+  ]);
+  return { ...document, paths: Object.fromEntries(named) };
+}
+
+function operationIdOf(method: string, path: string): string {
+  const words = path.replaceAll("{", "by_").split(/[^A-Za-z0-9]+/).filter((word) => word !== "");
+  return method +
+    (words.length === 0 ? ["root"] : words).map((word) => word[0]!.toUpperCase() + word.slice(1)).join("");
 }
 
 /** Routes of `routes` that the document does not have, and those that only the document has, as `GET /path/{id}`. */

@@ -46,6 +46,7 @@ Deno.test("serveDocument() has every route where it is mounted, with its answers
   assertEquals(Object.keys(operation.responses), ["201", "404", "422", "default"]);
   assertEquals(operation.parameters.map((parameter: { name: string }) => parameter.name), ["id", "dry"]);
   assertEquals(document.components.schemas.Problem.required.includes("detail"), true);
+  assertEquals(operation.operationId, "postVolByIdResize");
 });
 
 Deno.test("documentGaps() tells what is served but not described, and the reverse", async () => {

@@ -1,6 +1,6 @@
 /**
- * What every HTTP application of the cluster shares: request ids, a body limit, problem details, `/healthz`, `/readyz` and,
- * with a registry, `/metrics` for Prometheus.
+ * What every HTTP application of the cluster shares: request ids, a body limit, problem details, refusals of wrong methods,
+ * `/healthz`, `/readyz` and, with a registry, `/metrics` for Prometheus.
  *
  * @module
  */
@@ -12,7 +12,8 @@ import type { Registry } from "prom-client";
 import { StorageError } from "@/shared/errors.ts";
 import { describePlainRoute } from "@/shared/http/api.ts";
 import { BODY_BYTES_MAX } from "@/shared/http/body.ts";
-import { notFoundHandler, problemHandler } from "@/shared/http/problem.ts";
+import { methodCheck } from "@/shared/http/methods.ts";
+import { problemHandler } from "@/shared/http/problem.ts";
 import type { Logger } from "@/shared/log.ts";
 import { type Random, randomUuid, systemRandom } from "@/shared/random.ts";
 
@@ -34,8 +35,10 @@ export interface CommonRouteOptions {
 export function installCommonRoutes(app: Hono<any, any, any>, options: CommonRouteOptions): void {
   const { log, notReady, bodyBytesMax = BODY_BYTES_MAX, metrics, metricsOtherwise, random = systemRandom } = options;
   app.onError(problemHandler(log));
-  app.notFound(notFoundHandler);
+  const methods = methodCheck(app);
+  app.notFound(methods.notFound);
   app.use(requestId({ generator: () => randomUuid(random) }));
+  app.use(methods.middleware);
   app.use(limitBody(bodyBytesMax));
   app.get("/healthz", (c) => c.json({ status: "ok" }));
   app.get("/readyz", (c) => {

@@ -12,7 +12,7 @@ import { logger, startLogging, stopLogging } from "@/shared/log.ts";
 const volumeSchema = z.object({ name: z.string(), devices: z.array(z.object({ sizeBytes: z.number().int() })) });
 
 function testApp(options: { notReady?: string; metrics?: Registry; page?: string } = {}): Hono {
-  const app = new Hono();
+  const app = new Hono({ strict: false });
   const { notReady, metrics, page } = options;
   installCommonRoutes(app, {
     log: logger("test"),
@@ -141,4 +141,41 @@ Deno.test("installCommonRoutes() gives metrics as Prometheus text to who asks, t
   }
   assertEquals(await (await app.request("/metrics", { headers: { Accept: "text/html" } })).text(), "<p>charts</p>");
   assertStringIncludes(await (await testApp({ metrics }).request("/metrics")).text(), "powerflex_test_total 1");
+});
+
+Deno.test("installCommonRoutes() refuses a wrong method with 405 and tells the right ones", async (t) => {
+  for (
+    const [method, path, allow] of [
+      ["GET", "/volumes", "POST"],
+      ["POST", "/volumes/7", "GET, HEAD"],
+      ["DELETE", "/volumes", "POST"],
+      ["PUT", "/healthz", "GET, HEAD"],
+      ["DELETE", "/volumes/7/", "GET, HEAD"],
+    ] as const
+  ) {
+    await t.step(`${method} ${path}`, async () => {
+      const answer = await testApp().request(path, { method });
+      assertEquals(answer.headers.get("allow"), allow);
+      const problem = await problemOf(answer);
+      assertEquals([problem.status, problem.code], [405, "wrong_method"]);
+      assertEquals(problem.detail, `Cannot ${method} ${path.replace(/\/$/, "")}: it is served for ${allow}`);
+    });
+  }
+  await t.step("a path of several segments is not one with a parameter", async () => {
+    assertEquals((await testApp().request("/volumes/7/more", { method: "POST" })).status, 404);
+  });
+  await t.step("HEAD is served where GET is", async () => {
+    assertEquals((await testApp().request("/healthz", { method: "HEAD" })).status, 200);
+  });
+  await t.step("a literal path is not taken for a parameter of another", async () => {
+    const app = testApp();
+    app.post("/volumes/create", (c) => c.text("made"));
+    const problem = await problemOf(app.request("/volumes/create"));
+    assertEquals([problem.status, problem.detail], [405, "Cannot GET /volumes/create: it is served for POST"]);
+  });
+});
+
+Deno.test("an application serves its paths with and without a slash at the end", async () => {
+  assertEquals(await (await testApp().request("/volumes/7/")).json(), { id: 7 });
+  assertEquals((await testApp().request("/healthz/")).status, 200);
 });

@@ -1,10 +1,10 @@
 /**
- * Failures as problem details (RFC 9457): one `onError` and one `notFound` for every HTTP application. `detail` is also the
- * field in which the predecessor's clients look.
+ * Failures as problem details (RFC 9457): one `onError` for every HTTP application. `detail` is also the field in which the
+ * predecessor's clients look.
  *
  * @module
  */
-import type { Context, ErrorHandler, NotFoundHandler } from "hono";
+import type { Context, ErrorHandler } from "hono";
 import { HTTPException } from "hono/http-exception";
 import { z } from "zod";
 import { type ErrorCode, errorTraits, StorageError } from "@/shared/errors.ts";
@@ -52,10 +52,6 @@ export function problemHandler(log: Logger): ErrorHandler {
   };
 }
 
-/** Answers a path that no route serves. */
-export const notFoundHandler: NotFoundHandler = (c) =>
-  problemAnswer(c, { code: "not_found", detail: `Cannot ${c.req.method} ${c.req.path}: no such path` });
-
 interface Failure {
   readonly code: ErrorCode;
   readonly detail: string;
@@ -83,6 +79,7 @@ const CODE_OF_STATUS: Readonly<Record<number, ErrorCode>> = {
   401: "unauthorized",
   403: "forbidden",
   404: "not_found",
+  405: "wrong_method",
   409: "conflict",
   413: "too_large",
   422: "invalid",

@@ -25,3 +25,13 @@ Deno.test("documentGaps() finds none at the listeners of an SDS", async () => {
     }
   });
 });
+
+Deno.test("every operation of a document has a name of its own, for those who generate clients", async () => {
+  for await (const { name } of Deno.readDir("docs/api")) {
+    const document = JSON.parse(await Deno.readTextFile(`docs/api/${name}`));
+    const ids = Object.values<Record<string, { operationId?: string }>>(document.paths)
+      .flatMap((operations) => Object.values(operations).map(({ operationId }) => operationId));
+    assertEquals(ids.includes(undefined), false, name);
+    assertEquals(ids.filter((id, place) => ids.indexOf(id) !== place), [], name);
+  }
+});

@@ -33,7 +33,7 @@ Deno.test("/pd: created, listed, shown with what it holds, deleted when empty", 
     { method: "GET", path: "/pd/99999999999999999999", status: 422, says: /id/ },
     { method: "DELETE", path: "/pd/7", status: 404, says: /no protection domain 7/ },
     { method: "DELETE", path: "/pd/1", status: 400, says: /it must be empty/ },
-    { method: "PUT", path: "/pd/1", status: 404, says: /Cannot PUT \/pd\/1/ },
+    { method: "PUT", path: "/pd/1", status: 405, says: /Cannot PUT \/pd\/1: it is served for DELETE, GET, HEAD/ },
   ]);
 });
 

@@ -62,6 +62,8 @@ export interface SdsLife {
   stoppingSinceMs: number | undefined;
   /** By `volumeId/sdcId`. */
   readonly io: Map<string, IoCounters & { readonly volumeId: number; readonly sdcId: number }>;
+  /** What it served as primary. */
+  served: { readonly operations: number; readonly timeMs: number };
   /** When a beat was taken last. */
   heardAtMs: number;
   /** Chunks of each node in groups that it leads, as told last; undefined before. */
@@ -70,8 +72,8 @@ export interface SdsLife {
 
 /** One SDC process. */
 export interface SdcLife {
-  /** Errors by volume: what SDSs cannot count. */
-  readonly errors: Map<number, number>;
+  /** By volume, what SDSs cannot count: errors, and the time that an operation took where it entered. */
+  readonly io: Map<number, Pick<IoCounters, "errors" | "timedOperations" | "timedMs">>;
 }
 
 /** The way of one pool back to full copies. */
@@ -175,11 +177,12 @@ export class LiveState {
       io: new Map(),
       heardAtMs: Number.NEGATIVE_INFINITY,
       nodeChunks: undefined,
+      served: { operations: 0, timeMs: 0 },
     }));
   }
 
   sdc(sdcId: SdcId): SdcLife {
-    return taken(this.#sdcs, sdcId, () => ({ errors: new Map() }));
+    return taken(this.#sdcs, sdcId, () => ({ io: new Map() }));
   }
 
   /** All SDS processes heard of, for sums. */

@@ -1,6 +1,6 @@
 /**
- * What Prometheus reads of the MDM at `/metrics` and `/prometheus/metrics`, computed when it asks. Latency is measured where IO
- * enters, at the SDCs: its gauges have no sample here.
+ * What Prometheus reads of the MDM at `/metrics` and `/prometheus/metrics`, computed when it asks. A latency has a sample only
+ * while there is IO.
  *
  * @module
  */
@@ -30,13 +30,13 @@ const GAUGES = {
   powerflex_volume_state: ["volume", "2 = available or in use, 1 = being made or a copy missing, 0 = some not served."],
   powerflex_volume_iops: ["volume", "Reads and writes per second, over 5 s."],
   powerflex_volume_bandwidth_mbps: ["volume", "Megabytes read and written per second, over 5 s."],
-  powerflex_volume_latency_ms: ["volume", "Measured at the SDCs, not here."],
+  powerflex_volume_latency_ms: ["volume", "Mean time of an operation at its SDC, over 15 s."],
   powerflex_sds_capacity_gb: ["sds", "What its devices hold, in GiB."],
   powerflex_sds_used_capacity_gb: ["sds", "Bytes used on its devices, in GiB."],
   powerflex_sds_state: ["sds", "1 = heard lately."],
   powerflex_sds_iops: ["sds", "Reads and writes per second that it served as primary, over 5 s."],
   powerflex_sds_bandwidth_mbps: ["sds", "Megabytes read and written per second as primary, over 5 s."],
-  powerflex_sds_latency_ms: ["sds", "Measured at the SDCs, not here."],
+  powerflex_sds_latency_ms: ["sds", "Mean time of an operation that it served as primary, over 15 s."],
 } as const;
 
 type GaugeName = keyof typeof GAUGES;
@@ -115,6 +115,7 @@ function volumeValues(context: MdmContext, volume: OverviewVolume): Partial<Reco
     powerflex_volume_state: VOLUME_STATE[volume.state],
     powerflex_volume_iops: iopsOf(rates),
     powerflex_volume_bandwidth_mbps: bandwidthOf(rates),
+    ...(rates.latencyMs !== null && { powerflex_volume_latency_ms: rates.latencyMs }),
   };
 }
 
@@ -127,6 +128,7 @@ function sdsValues(context: MdmContext, sds: OverviewSds): Partial<Record<GaugeN
     powerflex_sds_state: sds.state === "up" ? 1 : 0,
     powerflex_sds_iops: iopsOf(rates),
     powerflex_sds_bandwidth_mbps: bandwidthOf(rates),
+    ...(rates.latencyMs !== null && { powerflex_sds_latency_ms: rates.latencyMs }),
   };
 }
 

@@ -61,7 +61,15 @@ Deno.test("Poller makes rates and a history from counters", async () => {
   const clock = new FakeClock();
   await using mgmt = await mgmtFixture({ clock });
   const base = overviewFixture();
-  const io = { reads: 5_000, writes: 0, readBytes: 5_000 * 4096, writtenBytes: 0, errors: 0 };
+  const io = {
+    reads: 5_000,
+    writes: 0,
+    readBytes: 5_000 * 4096,
+    writtenBytes: 0,
+    errors: 0,
+    timedOperations: 0,
+    timedMs: 0,
+  };
   mgmt.mdm.overview = { ...base, mdmTimeMs: base.mdmTimeMs + 10_000, sdss: [sdsFixture(1, { io })] };
   await clock.advance(10_000);
   const { rates, history } = mgmt.poller.view();

@@ -247,6 +247,8 @@ function addTotals(sum: VolumeTotals, more: Readonly<VolumeTotals>): void {
   sum.readBytes += more.readBytes;
   sum.writtenBytes += more.writtenBytes;
   sum.errors += more.errors;
+  sum.timedOperations += more.timedOperations;
+  sum.timedMs += more.timedMs;
   sum.lastIoAtMs = Math.max(sum.lastIoAtMs, more.lastIoAtMs);
 }
 

@@ -139,6 +139,7 @@ export function startSds(parts: SdsParts): Sds {
     deletions,
     tokenUses,
     ioCounts: (): IoCounts[] => totals.counts(),
+    served: () => ({ operations: totals.servedOperations, timeMs: totals.servedMs(parts.clock.monotonicMs()) }),
     offeredDevices: () => local.devices().map(({ name, capacityBytes }) => ({ name, capacityBytes })),
     mappingsChanged: () => data.dropRevoked(),
     registered: () => {},

@@ -20,6 +20,35 @@ export class IoTotals {
   readonly volumeOfNode = new Map<NodeId, VolumeId>();
   /** Requests that were refused or failed for good. */
   errors = 0;
+  /** Reads and writes of sessions that have ended. */
+  servedOperations = 0;
+  #underWay = 0;
+  /** Sum of the times of all reads and writes so far, up to `#changedAtMs`. */
+  #timeMs = 0;
+  #changedAtMs = 0;
+
+  /** A read or write begins. What all take together is the sum over time of how many are under way. */
+  begun(nowMs: number): void {
+    this.#advance(nowMs);
+    this.#underWay++;
+  }
+
+  ended(nowMs: number): void {
+    this.#advance(nowMs);
+    this.#underWay--;
+    this.servedOperations++;
+  }
+
+  /** Time that reads and writes took together, in ms. */
+  servedMs(nowMs: number): number {
+    this.#advance(nowMs);
+    return this.#timeMs;
+  }
+
+  #advance(nowMs: number): void {
+    this.#timeMs += this.#underWay * (nowMs - this.#changedAtMs);
+    this.#changedAtMs = nowMs;
+  }
 
   opened(handle: VolumeHandle): void {
     this.#open.add(handle);

@@ -43,6 +43,7 @@ export interface MdmAgentOptions {
   readonly tokenUses: TokenUses;
   /** Totals per volume and SDC since the process started. */
   ioCounts(): IoCounts[];
+  served(): { readonly operations: number; readonly timeMs: number };
   /** Devices that were added here: the MDM takes over those that it does not know. */
   offeredDevices(): NonNullable<SdsRegisterCall["offeredDevices"]>;
   /** Token keys or mapping generations changed: handles that are no longer valid are dropped. */
@@ -226,6 +227,7 @@ export class MdmAgent {
       devices: reports,
       joins,
       io: this.#options.ioCounts(),
+      served: this.#options.served(),
       deletedNodes,
       ...(told !== undefined && { nodeUsage: told.usage }),
       ...(consumedTokens.length > 0 && { consumedTokens }),

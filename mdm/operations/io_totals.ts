@@ -7,7 +7,15 @@ import type { MdmContext } from "@/mdm/context.ts";
 import type { IoCounters } from "@/shared/api/overview.ts";
 import type { SdcId, SdsId, VolumeId } from "@/shared/ids.ts";
 
-export const NO_IO: IoCounters = { reads: 0, writes: 0, readBytes: 0, writtenBytes: 0, errors: 0 };
+export const NO_IO: IoCounters = {
+  reads: 0,
+  writes: 0,
+  readBytes: 0,
+  writtenBytes: 0,
+  errors: 0,
+  timedOperations: 0,
+  timedMs: 0,
+};
 
 export function sumOf(a: IoCounters, b: IoCounters): IoCounters {
   return {
@@ -16,6 +24,8 @@ export function sumOf(a: IoCounters, b: IoCounters): IoCounters {
     readBytes: a.readBytes + b.readBytes,
     writtenBytes: a.writtenBytes + b.writtenBytes,
     errors: a.errors + b.errors,
+    timedOperations: a.timedOperations + b.timedOperations,
+    timedMs: a.timedMs + b.timedMs,
   };
 }
 
@@ -26,7 +36,7 @@ export interface IoTotals {
   ofSds(sdsId: SdsId): IoCounters;
 }
 
-/** All sums, made in one pass; errors are what the SDCs report. */
+/** All sums, made in one pass; errors and times of volumes and SDCs are what the SDCs report. */
 export function ioTotals(context: MdmContext, options: { sdcIds: readonly SdcId[] }): IoTotals {
   const byVolume = new Map<number, IoCounters>();
   const bySdc = new Map<number, IoCounters>();
@@ -39,14 +49,18 @@ export function ioTotals(context: MdmContext, options: { sdcIds: readonly SdcId[
     }
   }
   for (const sdcId of options.sdcIds) {
-    for (const [volumeId, errors] of context.live.sdc(sdcId).errors) {
-      add(byVolume, volumeId, { ...NO_IO, errors });
-      add(bySdc, sdcId, { ...NO_IO, errors });
+    for (const [volumeId, counts] of context.live.sdc(sdcId).io) {
+      add(byVolume, volumeId, { ...NO_IO, ...counts });
+      add(bySdc, sdcId, { ...NO_IO, ...counts });
     }
   }
   return {
     ofVolume: (volumeId) => byVolume.get(volumeId) ?? NO_IO,
     ofSdc: (sdcId) => bySdc.get(sdcId) ?? NO_IO,
-    ofSds: (sdsId) => [...context.live.sds(sdsId).io.values()].reduce<IoCounters>(sumOf, NO_IO),
+    ofSds: (sdsId) => {
+      const { io, served } = context.live.sds(sdsId);
+      const timed = { ...NO_IO, timedOperations: served.operations, timedMs: served.timeMs };
+      return [...io.values()].reduce<IoCounters>(sumOf, timed);
+    },
   };
 }

@@ -16,6 +16,8 @@ import type { IoCounters } from "@/shared/api/overview.ts";
 
 /** Time between two samples, in ms: the window of the rates. */
 export const SAMPLE_MS = 5_000;
+/** Samples over which latency is a mean, for SDCs beat less often than samples are taken: 15 s. */
+export const LATENCY_SAMPLES = 3;
 /** Samples of the timeline: five minutes. */
 export const SAMPLES_MAX = 60;
 
@@ -35,6 +37,8 @@ export interface IoRates {
   readonly writeIops: number;
   readonly readBytesPerSecond: number;
   readonly writtenBytesPerSecond: number;
+  /** Mean time of an operation over {@linkcode LATENCY_SAMPLES}; null when none ended. */
+  readonly latencyMs: number | null;
 }
 
 /** One point of the timeline. */
@@ -45,7 +49,13 @@ export interface TimelinePoint extends IoRates {
   readonly usedBytes: number;
 }
 
-const NO_RATES: IoRates = { readIops: 0, writeIops: 0, readBytesPerSecond: 0, writtenBytesPerSecond: 0 };
+const NO_RATES: IoRates = {
+  readIops: 0,
+  writeIops: 0,
+  readBytesPerSecond: 0,
+  writtenBytesPerSecond: 0,
+  latencyMs: null,
+};
 
 /** See the module comment. */
 export class MetricsWindow {
@@ -60,29 +70,36 @@ export class MetricsWindow {
 
   /** Over the last window; 0 before the second sample. */
   rates(key: MetricsKey): IoRates {
-    const [before, after] = this.#samples.slice(-2);
-    return before === undefined || after === undefined ? NO_RATES : ratesBetween(before, { after, key });
+    return this.#ratesAt(this.#samples.length - 1, key);
   }
 
   /** Oldest first, at most {@linkcode SAMPLES_MAX}. */
   timeline(): TimelinePoint[] {
-    return this.#samples.slice(1).map((after, index) => ({
-      atMs: after.atMs,
-      usedBytes: after.usedBytes,
-      ...ratesBetween(this.#samples[index]!, { after, key: "cluster" }),
+    return this.#samples.slice(1).map(({ atMs, usedBytes }, index) => ({
+      atMs,
+      usedBytes,
+      ...this.#ratesAt(index + 1, "cluster"),
     }));
+  }
+
+  /** From the sample before the one at `index` to it. */
+  #ratesAt(index: number, key: MetricsKey): IoRates {
+    const [before, after] = [this.#samples[index - 1], this.#samples[index]];
+    if (before === undefined || after === undefined) return NO_RATES;
+    const first = this.#samples[Math.max(0, index - LATENCY_SAMPLES)]!;
+    return { ...ratesBetween(before, { after, key }), latencyMs: latencyBetween(first, { after, key }) };
   }
 }
 
-function ratesBetween(before: Sample, options: { after: Sample; key: MetricsKey }): IoRates {
-  const { after, key } = options;
+interface Span {
+  readonly after: Sample;
+  readonly key: MetricsKey;
+}
+
+function ratesBetween(before: Sample, { after, key }: Span): Omit<IoRates, "latencyMs"> {
   const seconds = (after.atMs - before.atMs) / 1000;
   if (seconds <= 0) return NO_RATES;
-  const [from, to] = [before.counters.get(key) ?? NO_IO, after.counters.get(key) ?? NO_IO];
-  const rate = (field: keyof IoCounters) => {
-    const grown = to[field] - from[field];
-    return (grown < 0 ? to[field] : grown) / seconds;
-  };
+  const rate = (field: keyof IoCounters) => growth(before, { after, key }, field) / seconds;
   return {
     readIops: rate("reads"),
     writeIops: rate("writes"),
@@ -90,6 +107,19 @@ function ratesBetween(before: Sample, options: { after: Sample; key: MetricsKey 
     writtenBytesPerSecond: rate("writtenBytes"),
   };
 }
+
+function latencyBetween(before: Sample, span: Span): number | null {
+  const operations = growth(before, span, "timedOperations");
+  return operations === 0 ? null : growth(before, span, "timedMs") / operations;
+}
+
+function growth(before: Sample, { after, key }: Span, field: keyof IoCounters): number {
+  const from = (before.counters.get(key) ?? NO_IO)[field];
+  const to = (after.counters.get(key) ?? NO_IO)[field];
+  return to < from ? to : to - from;
+}
+
+const NOT_TIMED = { timedOperations: 0, timedMs: 0 };
 
 function sampleOf(context: MdmContext): Sample {
   const sdcIds = listSdcs(context.db).map((sdc) => sdc.sdcId);
@@ -104,9 +134,14 @@ function sampleOf(context: MdmContext): Sample {
   for (const { sdsId } of listSds(context.db)) {
     const counts = totals.ofSds(sdsId);
     add(`sds/${sdsId}`, counts);
-    add("cluster", counts);
+    add("cluster", { ...counts, ...NOT_TIMED });
   }
-  for (const sdcId of sdcIds) add(`sdc/${sdcId}`, totals.ofSdc(sdcId));
+  for (const sdcId of sdcIds) {
+    const counts = totals.ofSdc(sdcId);
+    add(`sdc/${sdcId}`, counts);
+    // SDSs count what is done, SDCs time it: there it enters.
+    add("cluster", { ...NO_IO, timedOperations: counts.timedOperations, timedMs: counts.timedMs });
+  }
   const usedBytes = listPools(context.db).reduce((sum, pool) => sum + poolSpace(context, pool).usedBytes, 0);
   return { atMs: context.time.nowMs(), counters, usedBytes };
 }

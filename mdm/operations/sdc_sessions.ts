@@ -71,8 +71,10 @@ export function heartbeatSdc(
   // A process that nobody added has no session, and none to register for.
   if (sdc === undefined) return { registered: call.sdcSession === null, mappingVersion: 0, mappings: [] };
   const life = context.live.sdc(sdc.sdcId);
-  life.errors.clear();
-  for (const counts of call.io) life.errors.set(counts.volumeId, counts.errors);
+  life.io.clear();
+  for (const { volumeId, errors, timedOperations, timedMs } of call.io) {
+    life.io.set(volumeId, { errors, timedOperations, timedMs });
+  }
   for (const failure of call.ioFailures ?? []) {
     const name = volumeById(context.db, failure.volumeId)?.name ?? `volume ${failure.volumeId}`;
     recordEvent(context, {

@@ -6,6 +6,7 @@
 import { type MdmContext, recordEvent } from "@/mdm/context.ts";
 import { lockProvesDeath, type RegistrationDecision, registrationOf } from "@/mdm/core/device_registration.ts";
 import { assignedDevices, failDevice, noteRows } from "@/mdm/operations/devices.ts";
+import { NO_IO } from "@/mdm/operations/io_totals.ts";
 import { noteConsumedTokens, revokedTokensNow } from "@/mdm/operations/io_tokens.ts";
 import { joinTasksOf, noteJoinReports } from "@/mdm/operations/joins.ts";
 import { activateGroups, configOf, dropFresh } from "@/mdm/operations/pgs.ts";
@@ -264,7 +265,8 @@ function takeBeat(context: MdmContext, options: { sds: SdsRow; call: SdsHeartbea
   life.stopping = call.stopping;
   life.mappingVersion = Math.max(life.mappingVersion, call.mappingVersion);
   takeDevices(context, { call, rows });
-  for (const counts of call.io) life.io.set(`${counts.volumeId}/${counts.sdcId}`, { ...counts, errors: 0 });
+  for (const counts of call.io) life.io.set(`${counts.volumeId}/${counts.sdcId}`, { ...NO_IO, ...counts });
+  if (call.served !== undefined) life.served = call.served;
   if (call.nodeUsage !== undefined) {
     life.nodeChunks = new Map(call.nodeUsage.map((usage) => [usage.nodeId, usage.chunkCount]));
   }

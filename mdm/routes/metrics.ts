@@ -1,6 +1,6 @@
 /**
  * `/metrics/*` and `/pool/{id}/metrics`: capacity, state and IO of the cluster and its parts, in the predecessor's shapes.
- * Latency is measured where IO enters, at the SDCs (their `/metrics`); here it is null.
+ * Latency is measured where IO enters, at the SDCs, and of an SDS by itself: what it serves as primary.
  *
  * @module
  */
@@ -43,6 +43,7 @@ const rateShape = {
   bandwidth_mbps: z.number(),
   read_bandwidth_mbps: z.number(),
   write_bandwidth_mbps: z.number(),
+  /** Mean over 15 s; null when no operation ended in them. */
   latency_ms: z.number().nullable(),
 };
 const ioShape = { ...rateShape, window_seconds: z.number() };
@@ -281,7 +282,7 @@ function rateJson(rates: IoRates) {
     bandwidth_mbps: readMbps + writeMbps,
     read_bandwidth_mbps: readMbps,
     write_bandwidth_mbps: writeMbps,
-    latency_ms: null,
+    latency_ms: rates.latencyMs,
   };
 }
 

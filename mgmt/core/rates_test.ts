@@ -1,4 +1,5 @@
 import { assertEquals } from "@std/assert";
+import { NO_IO } from "@/tests/support/mgmt_fixture.ts";
 import {
   CLUSTER_KEY,
   type CounterSample,
@@ -12,7 +13,7 @@ import {
 
 function sample(atMs: number, reads: readonly number[]): CounterSample {
   const counters = reads.map((count, index) =>
-    [sdsKey(index + 1), { reads: count, writes: 0, readBytes: count * 4096, writtenBytes: 0, errors: 0 }] as const
+    [sdsKey(index + 1), { ...NO_IO, reads: count, readBytes: count * 4096 }] as const
   );
   return { atMs, counters: new Map(counters) };
 }

@@ -47,7 +47,7 @@ class FakeMdm {
   }
 
   #overview(): unknown {
-    const io = { reads: 0, writes: 0, readBytes: 0, writtenBytes: 0, errors: 0 };
+    const io = { reads: 0, writes: 0, readBytes: 0, writtenBytes: 0, errors: 0, timedOperations: 0, timedMs: 0 };
     const place = { host: "127.0.0.1", controlPort: 1, mgmtPort: 1, state: "up", lastBeatAgeMs: 0, io };
     return {
       clusterId: "c",

@@ -198,6 +198,8 @@ export class SessionAgent {
         readBytes: totals.readBytes,
         writtenBytes: totals.writtenBytes,
         errors: totals.errors,
+        timedOperations: totals.timedOperations,
+        timedMs: totals.timedMs,
       })),
       ...(ioFailures.length > 0 && { ioFailures }),
     };

@@ -195,6 +195,11 @@ export class RemoteVolume implements BlockDevice {
     }
   }
 
+  #timed(request: VolumeRequest): void {
+    this.totals.timedOperations++;
+    this.totals.timedMs += this.#context.clock.monotonicMs() - request.startedAtMs;
+  }
+
   #start(request: VolumeRequest): void {
     if (request.operation === "read") return this.#cut(request);
     request.startBlock = Math.floor(request.startBytes / BLOCK_BYTES);
@@ -232,6 +237,7 @@ export class RemoteVolume implements BlockDevice {
     this.#deactivate(request);
     request.block = undefined;
     if (error !== undefined && block !== undefined) this.#failed(block, error);
+    else if (error === undefined) this.#timed(request);
     if (request.lockIndex >= 0) this.#locks.leave(request, this.#startRequest);
     this.#recycle(request);
     block?.complete(error);

@@ -16,13 +16,26 @@ export interface VolumeTotals {
   writtenBytes: number;
   /** Requests that failed. */
   errors: number;
+  /** Reads, writes, trims and write_zeroes that ended well. */
+  timedOperations: number;
+  /** Sum of their times from submission to completion, in ms. */
+  timedMs: number;
   /** When the last request was submitted, by the monotonic clock; -1 before the first. */
   lastIoAtMs: number;
 }
 
 /** Totals before the first request. */
 export function emptyTotals(): VolumeTotals {
-  return { reads: 0, writes: 0, readBytes: 0, writtenBytes: 0, errors: 0, lastIoAtMs: -1 };
+  return {
+    reads: 0,
+    writes: 0,
+    readBytes: 0,
+    writtenBytes: 0,
+    errors: 0,
+    timedOperations: 0,
+    timedMs: 0,
+    lastIoAtMs: -1,
+  };
 }
 
 /** Recorder of one volume. Nothing here may block. */

@@ -118,14 +118,14 @@ export class Session implements FrameHandler, IoAnswerer {
   mutationDone(operation: PrimaryOperation, code: ErrorCode | undefined): void {
     const { requestId } = operation.request;
     const { lossGeneration } = operation.role.config;
-    this.#inFlight--;
+    this.#end();
     if (!this.alive) return;
     if (code !== undefined) this.#answers.refuse(requestId, code);
     else this.#answers.acknowledge(requestId, lossGeneration);
   }
 
   readDone(requestId: number, result: ReadResult): void {
-    this.#inFlight--;
+    this.#end();
     if (!this.alive) return;
     const { code, bytes, at, lengthBytes } = result;
     if (code !== undefined) this.#answers.refuse(requestId, code);
@@ -147,7 +147,7 @@ export class Session implements FrameHandler, IoAnswerer {
     if (code !== undefined) return this.#answers.refuse(requestId, code);
     handle.reads++;
     handle.readBytes += fields.lengthBytes;
-    this.#begin(handle);
+    this.#beginTimed(handle);
     takeRead().begin(fields.group!, {
       owner: handle.io,
       fields: {
@@ -173,7 +173,7 @@ export class Session implements FrameHandler, IoAnswerer {
     const dataAt = removal ? requireNoPayload(frame) : checkedData(frame, { ...fields, crcs: operation.crcs });
     handle.writes++;
     handle.writtenBytes += fields.lengthBytes;
-    this.#begin(handle);
+    this.#beginTimed(handle);
     const chunk = { vtreeId: handle.token.vtreeId, nodeId: fields.nodeId as NodeId, chunkIndex: fields.chunkIndex };
     operation.init(fields.group!, {
       owner: handle.io,
@@ -202,6 +202,19 @@ export class Session implements FrameHandler, IoAnswerer {
     assert(this.alive || !this.#host.context.guards.lanes, "I10: no operation of an older lane starts");
     handle.io.grant.begin();
     this.#inFlight++;
+  }
+
+  #beginTimed(handle: VolumeHandle): void {
+    this.#begin(handle);
+    const { totals, context } = this.#host;
+    totals.begun(context.clock.monotonicMs());
+  }
+
+  /** A read or write is done. */
+  #end(): void {
+    const { totals, context } = this.#host;
+    totals.ended(context.clock.monotonicMs());
+    this.#inFlight--;
   }
 
   #fields(frame: Frame, options: { mutation: boolean; removal: boolean }): RequestFields {

@@ -31,6 +31,10 @@ export const ioCountersSchema = z.object({
   readBytes: count,
   writtenBytes: count,
   errors: count,
+  /** Reads and writes that ended well and were timed: by SDCs, where IO enters; of an SDS by itself, as primary. */
+  timedOperations: count,
+  /** Sum of their times, in ms. */
+  timedMs: z.number().nonnegative(),
 });
 export type IoCounters = Readonly<z.output<typeof ioCountersSchema>>;
 

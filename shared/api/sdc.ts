@@ -67,6 +67,9 @@ export const sdcHeartbeatCallSchema = z.object({
     readBytes: count,
     writtenBytes: count,
     errors: count,
+    /** Reads and writes that ended well, and the sum of their times. */
+    timedOperations: count.default(0),
+    timedMs: z.number().nonnegative().default(0),
   })),
   /** Told again until a beat that carried them was answered; left out when there are none. */
   ioFailures: z.array(ioFailureReportSchema).max(IO_FAILURES_PER_BEAT_MAX).optional(),

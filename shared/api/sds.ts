@@ -174,6 +174,8 @@ export const sdsHeartbeatCallSchema = z.object({
   })),
   joins: z.array(joinReportSchema),
   io: z.array(ioCountsSchema),
+  /** Reads and writes that this SDS served as primary since its process started, and the sum of their times. */
+  served: z.object({ operations: count, timeMs: z.number().nonnegative() }).optional(),
   /** Groups, led from here, that hold nothing more of a node which the MDM asked to delete. */
   deletedNodes: z.array(z.object({ nodeId: idSchema<NodeId>(), pgIds: z.array(idSchema<PgId>()) })).default([]),
   /** Chunks of each node in the groups led from here: what volumes use. Left out when it is as it was told before. */

@@ -36,7 +36,7 @@ const GIB = 1024 ** 3;
 export const FIXTURE_TIME_MS = Date.UTC(2026, 10, 23, 18, 3, 12);
 
 /** Counters of no IO. */
-export const NO_IO = { reads: 0, writes: 0, readBytes: 0, writtenBytes: 0, errors: 0 };
+export const NO_IO = { reads: 0, writes: 0, readBytes: 0, writtenBytes: 0, errors: 0, timedOperations: 0, timedMs: 0 };
 
 const WHOLE: PgCounts = { total: 128, full: 128, degraded: 0, joining: 0, unavailable: 0 };
 

@@ -6,6 +6,7 @@
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import { z } from "zod";
 import type { MdmContext } from "@/mdm/context.ts";
+import { chunkStatuses } from "@/mdm/operations/chunk_statuses.ts";
 import { chunkCountOf, chunkPlaces, LAYOUT_CHUNKS_MAX } from "@/mdm/operations/volume_layout.ts";
 import { requireVolume } from "@/mdm/operations/volumes.ts";
 import { volumeIdField } from "@/mdm/routes/fields.ts";
@@ -15,6 +16,7 @@ import { sdcById } from "@/mdm/store/sdc.ts";
 import { sdsOfPool } from "@/mdm/store/sds.ts";
 import type { VolumeRow } from "@/mdm/store/volumes.ts";
 import { accessModeSchema } from "@/shared/api/sdc.ts";
+import type { ChunkStatus } from "@/shared/api/sds.ts";
 import { CHUNK_BYTES } from "@/shared/constants.ts";
 import { addRoute } from "@/shared/http/api.ts";
 
@@ -45,8 +47,9 @@ const debugShape = z.object({
     pg_id: z.int(),
     generation: z.int(),
     is_degraded: z.boolean(),
-    /** These are known where the chunk is: `GET /control/chunk/{id}/status` of an SDS. */
+    /** These are what the SDS of a current copy tells: null for a chunk that is not written, or while none answers. */
     checksum: z.string().nullable(),
+    /** Null also when there was no write since the chunk's checksums came to the SDS's memory. */
     last_write_offset_bytes: z.int().nullable(),
     last_write_length_bytes: z.int().nullable(),
     last_write_at: z.string().nullable(),
@@ -75,8 +78,10 @@ export function addStorageDebug(routes: OpenAPIHono, context: MdmContext): void 
   });
 }
 
-function debugJson(context: MdmContext, options: { volume: VolumeRow; query: z.output<typeof pageQuery> }) {
+async function debugJson(context: MdmContext, options: { volume: VolumeRow; query: z.output<typeof pageQuery> }) {
   const { volume, query } = options;
+  const places = chunkPlaces(context, { volume, offset: query.chunk_offset, limit: query.chunk_limit });
+  const statuses = await chunkStatuses(context, places);
   const sdss = sdsOfPool(context.db, volume.poolId);
   const names = new Map(sdss.map((sds) => [sds.sdsId, sds.name]));
   return {
@@ -99,25 +104,30 @@ function debugJson(context: MdmContext, options: { volume: VolumeRow; query: z.o
     })),
     active_sds_endpoints: sdss.map((sds) => ({ sds_id: sds.sdsId, host: sds.address, port: sds.dataPort })),
     chunk_offset: query.chunk_offset,
-    chunk_layout: chunkPlaces(context, { volume, offset: query.chunk_offset, limit: query.chunk_limit })
-      .map((place) => ({
-        chunk_id: place.chunkId,
-        chunk_index: place.chunkIndex,
-        logical_offset_mb: place.chunkIndex * CHUNK_BYTES / 2 ** 20,
-        pg_id: place.pgId,
-        generation: place.generation,
-        is_degraded: place.isDegraded,
-        checksum: null,
-        last_write_offset_bytes: null,
-        last_write_length_bytes: null,
-        last_write_at: null,
-        replicas: place.replicas.map((replica) => ({
-          replica_id: replica.replicaId,
-          sds_id: replica.sdsId,
-          is_available: replica.isAvailable,
-          is_current: replica.isCurrent,
-          is_rebuilding: replica.isRebuilding,
-        })),
+    chunk_layout: places.map((place) => ({
+      chunk_id: place.chunkId,
+      chunk_index: place.chunkIndex,
+      logical_offset_mb: place.chunkIndex * CHUNK_BYTES / 2 ** 20,
+      pg_id: place.pgId,
+      generation: place.generation,
+      is_degraded: place.isDegraded,
+      ...writtenOf(statuses.get(place.chunkId)),
+      replicas: place.replicas.map((replica) => ({
+        replica_id: replica.replicaId,
+        sds_id: replica.sdsId,
+        is_available: replica.isAvailable,
+        is_current: replica.isCurrent,
+        is_rebuilding: replica.isRebuilding,
       })),
+    })),
+  };
+}
+
+function writtenOf(status: ChunkStatus | undefined) {
+  return {
+    checksum: status?.checksum ?? null,
+    last_write_offset_bytes: status?.last_write_offset_bytes ?? null,
+    last_write_length_bytes: status?.last_write_length_bytes ?? null,
+    last_write_at: status?.last_write_at ?? null,
   };
 }

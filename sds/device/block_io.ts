@@ -67,7 +67,8 @@ export class BlockIo {
   /** Writes blocks and notes their checksums. @throws {StorageError} device_failed */
   write(chunk: Chunk, write: BlockWrite): void {
     const { data, offsetBytes } = write;
-    this.#requireWritable(chunk, { offsetBytes, lengthBytes: data.length });
+    const range = { offsetBytes, lengthBytes: data.length };
+    this.#requireWritable(chunk, range);
     this.#options.files.writeData(data, chunk.slot * SLOT_BYTES + offsetBytes);
     const { checksums } = chunk;
     const firstBlock = offsetBytes / BLOCK_BYTES;
@@ -78,6 +79,7 @@ export class BlockIo {
     if (chunk.pg.damaged.size > 0) {
       this.#options.damage.overwritten(chunk, { first: firstBlock, end: firstBlock + count });
     }
+    chunk.noteWrite(range, this.#options.clock.wallMs());
     this.#options.noteChange(chunk);
   }
 
@@ -101,6 +103,7 @@ export class BlockIo {
     const blocks = { first: offsetBytes / BLOCK_BYTES, end: (offsetBytes + lengthBytes) / BLOCK_BYTES };
     chunk.checksums.fill(checksum, blocks.first, blocks.end);
     if (chunk.pg.damaged.size > 0) this.#options.damage.overwritten(chunk, blocks);
+    chunk.noteWrite(range, this.#options.clock.wallMs());
     this.#options.noteChange(chunk);
   }
 

@@ -49,6 +49,10 @@ export class Chunk implements ChunkId {
   cached = true;
   /** Used since the cache last looked for something to evict. */
   used = true;
+  /** The last write to this copy while it was cached: wall clock, 0 for none, and where it was. */
+  writtenAtMs = 0;
+  writtenOffsetBytes = 0;
+  writtenLengthBytes = 0;
   #pinCount = 0;
 
   constructor(
@@ -66,6 +70,12 @@ export class Chunk implements ChunkId {
     this.unverified = options.unverified;
     this.page = new Uint8Array(CHECKSUM_PAGE_BYTES);
     this.checksums = new Uint32Array(this.page.buffer);
+  }
+
+  noteWrite(range: { readonly offsetBytes: number; readonly lengthBytes: number }, atMs: number): void {
+    this.writtenAtMs = atMs;
+    this.writtenOffsetBytes = range.offsetBytes;
+    this.writtenLengthBytes = range.lengthBytes;
   }
 
   /** Keeps the chunk in the cache, and its slot from being zeroed if it is deleted, until `unpin`. */

@@ -10,8 +10,15 @@ import { crc32 } from "node:zlib";
 import { z } from "zod";
 import { type ChunkPlace, isPlannedHere, placeOfChunk } from "@/sds/chunk_finder.ts";
 import { DATA_FILE } from "@/sds/device/layout.ts";
+import type { Chunk } from "@/sds/device/chunk.ts";
 import type { ReplicaDevice } from "@/sds/replication/replica_device.ts";
 import { idSchema } from "@/shared/api/pg.ts";
+import {
+  type ChunkStatus,
+  chunkStatusAnswerSchema,
+  chunkStatusCallSchema,
+  chunkStatusSchema,
+} from "@/shared/api/sds.ts";
 import { CHUNK_BYTES } from "@/shared/constants.ts";
 import { StorageError } from "@/shared/errors.ts";
 import { addRoute } from "@/shared/http/api.ts";
@@ -49,7 +56,7 @@ const replicateSchema = z.object({
   rebuild_token: z.string().min(1),
 });
 
-/** Adds `/assign`, `/replicate` and `/chunk/{id}/status`. */
+/** Adds `/assign`, `/replicate`, `/chunk/{id}/status` and `/chunks`. */
 export function addChunkRoutes(routes: OpenAPIHono, facts: ChunkFacts): void {
   addRoute(routes, {
     method: "post",
@@ -89,21 +96,19 @@ export function addChunkRoutes(routes: OpenAPIHono, facts: ChunkFacts): void {
     tag,
     summary: "Shows the copy of a chunk on this SDS",
     params: z.object({ id: z.string().regex(/^\d{1,16}$/, "must be a number").transform(Number).pipe(chunkId) }),
-    answer: z.object({
-      chunk_id: z.int(),
-      volume_id: z.int().nullable(),
-      status: chunkStatusShape,
-      size_bytes: z.int(),
-      generation: z.int().nullable(),
-      checksum: z.string().nullable(),
-      last_write_at: z.null(),
-    }),
+    answer: chunkStatusSchema,
     handle: ({ params }) => statusOf(facts, params.id),
   });
+  addRoute(routes, {
+    method: "post",
+    path: "/chunks",
+    tag,
+    summary: "Shows the copies of many chunks on this SDS",
+    body: chunkStatusCallSchema,
+    answer: chunkStatusAnswerSchema,
+    handle: ({ body }) => ({ chunks: body.chunk_ids.map((id) => statusOf(facts, id)) }),
+  });
 }
-
-/** `DEGRADED`: the copy departed, is the only one, or is not verified since an unclean stop. */
-export const chunkStatusShape = z.enum(["ACTIVE", "DEGRADED", "REBUILDING", "MISSING"]);
 
 function assign(facts: ChunkFacts, call: z.output<typeof assignSchema>) {
   const { chunk_id, device_name } = call;
@@ -147,13 +152,13 @@ function replicate(facts: ChunkFacts, call: z.output<typeof replicateSchema>) {
   return { chunk_id, success: false, bytes_copied: copiedBytes, error_message: message };
 }
 
-function statusOf(facts: ChunkFacts, chunkId: number) {
+function statusOf(facts: ChunkFacts, chunkId: number): ChunkStatus {
   const place = placeOfChunk(facts.devices(), { chunkId });
   const chunk = place?.chunk;
   const volumeId = facts.volumeOfNode(chunkPlaceOf(chunkId).nodeId) ?? null;
   if (place === undefined || chunk === undefined) {
     const missing = { status: "MISSING" as const, size_bytes: 0, generation: null, checksum: null };
-    return { chunk_id: chunkId, volume_id: volumeId, ...missing, last_write_at: null };
+    return { chunk_id: chunkId, volume_id: volumeId, ...missing, ...lastWriteOf(undefined) };
   }
   return {
     chunk_id: chunkId,
@@ -161,14 +166,24 @@ function statusOf(facts: ChunkFacts, chunkId: number) {
     status: chunkStatus(place),
     size_bytes: CHUNK_BYTES,
     generation: place.group.epoch,
-    // Of the checksums of its blocks, which every read compares: equal copies have equal ones.
     checksum: crc32(chunk.page).toString(16).padStart(8, "0"),
-    last_write_at: null,
+    ...lastWriteOf(chunk),
+  };
+}
+
+function lastWriteOf(chunk: Chunk | undefined) {
+  if (chunk === undefined || chunk.writtenAtMs === 0) {
+    return { last_write_offset_bytes: null, last_write_length_bytes: null, last_write_at: null };
+  }
+  return {
+    last_write_offset_bytes: chunk.writtenOffsetBytes,
+    last_write_length_bytes: chunk.writtenLengthBytes,
+    last_write_at: new Date(chunk.writtenAtMs).toISOString(),
   };
 }
 
 /** State of the copy that a place holds. */
-export function chunkStatus({ group, chunk }: ChunkPlace): z.output<typeof chunkStatusShape> {
+export function chunkStatus({ group, chunk }: ChunkPlace): ChunkStatus["status"] {
   if (group.joining !== undefined) return "REBUILDING";
   const members = group.config?.members.length ?? 0;
   const isUnverified = chunk !== undefined && (group.storage?.unverifiedCounts.get(chunk.region) ?? 0) > 0;

@@ -5,10 +5,11 @@
  */
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import { z } from "zod";
-import { chunkKey } from "@/sds/device/chunk.ts";
+import { type Chunk, chunkKey } from "@/sds/device/chunk.ts";
 import type { Group } from "@/sds/replication/group.ts";
-import { chunkStatus, chunkStatusShape } from "@/sds/routes/chunks.ts";
+import { chunkStatus } from "@/sds/routes/chunks.ts";
 import type { ManagementFacts } from "@/sds/routes/management.ts";
+import { chunkStateSchema } from "@/shared/api/sds.ts";
 import { CHUNK_BYTES } from "@/shared/constants.ts";
 import { addRoute } from "@/shared/http/api.ts";
 import { chunkIdOf } from "@/shared/io_token.ts";
@@ -23,9 +24,10 @@ const replicaShape = z.object({
   pg_id: z.int(),
   device_id: z.int(),
   size_bytes: z.int(),
-  status: chunkStatusShape,
+  status: chunkStateSchema,
   generation: z.int(),
-  last_write_at: z.null(),
+  /** Null if there was none while its checksums were in memory. */
+  last_write_at: z.iso.datetime().nullable(),
 }).meta({ id: "Replica" });
 const groupShape = z.object({
   pg_id: z.int(),
@@ -105,12 +107,16 @@ function replicaPage(now: ManagementFacts, page: { readonly limit: number; reado
         size_bytes: CHUNK_BYTES,
         status: chunkStatus({ device, group, chunk: undefined }),
         generation: group.epoch,
-        last_write_at: null,
+        last_write_at: writtenAt(group.storage!.chunks.get(chunkKey(id.nodeId, id.chunkIndex))),
       });
       nextCursor = `${device.deviceId}-${group.pgId}-${chunkKey(id.nodeId, id.chunkIndex)}`;
     }
   }
   return { replicas, next_cursor: null };
+}
+
+function writtenAt(chunk: Chunk | undefined): string | null {
+  return chunk === undefined || chunk.writtenAtMs === 0 ? null : new Date(chunk.writtenAtMs).toISOString();
 }
 
 /** Groups with a copy on a device that works, by device and group. */

@@ -13,6 +13,7 @@
  * | --- | --- |
  * | POST /control/notice | something changed: beat now |
  * | POST /control/peer_dead | the process behind a listed incarnation is gone for certain: secondaries may take over at once |
+ * | POST /control/chunks | tell the status of chunks |
  * | POST /control/revoke | drop handles of an older mapping generation, answer when started operations have finished |
  *
  * @module
@@ -265,6 +266,29 @@ export const sdsConfigsAnswerSchema = z.object({
   peers: z.array(peerSchema),
 });
 export type SdsConfigsAnswer = z.output<typeof sdsConfigsAnswerSchema>;
+
+/** Chunks that one call asks about at most. */
+export const CHUNK_STATUS_MAX = 1_024;
+export const chunkStatusCallSchema = z.object({ chunk_ids: z.array(count).max(CHUNK_STATUS_MAX) });
+/** `DEGRADED`: the copy departed, is the only one, or is not verified since an unclean stop. */
+export const chunkStateSchema = z.enum(["ACTIVE", "DEGRADED", "REBUILDING", "MISSING"]);
+/** One copy of a chunk. */
+export const chunkStatusSchema = z.object({
+  chunk_id: z.int(),
+  volume_id: z.int().nullable(),
+  status: chunkStateSchema,
+  size_bytes: z.int(),
+  /** Epoch of its group. */
+  generation: z.int().nullable(),
+  /** Of the checksums of its blocks: equal copies have equal ones. Null while nothing is stored. */
+  checksum: z.string().nullable(),
+  /** The last write to the copy; null if there was none since its checksums came to memory, at the latest with the process. */
+  last_write_offset_bytes: z.int().nullable(),
+  last_write_length_bytes: z.int().nullable(),
+  last_write_at: z.iso.datetime().nullable(),
+});
+export type ChunkStatus = z.output<typeof chunkStatusSchema>;
+export const chunkStatusAnswerSchema = z.object({ chunks: z.array(chunkStatusSchema) });
 
 export const noticeCallSchema = z.object({ mdmTerm: count });
 export const peerDeadCallSchema = z.object({

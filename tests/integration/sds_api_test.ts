@@ -92,6 +92,15 @@ Deno.test("controlRoutes() of an SDS say where chunks are, and refuse what the M
     const status = await control(fixture, `/control/chunk/${chunkId}/status`);
     assertEquals([status.json.status, status.json.size_bytes], ["ACTIVE", CHUNK_BYTES]);
     assert(status.json.generation >= 1);
+    const { last_write_offset_bytes: offset, last_write_length_bytes: length, last_write_at: at } = status.json;
+    assertEquals([offset, length], [0, 4096], "a write of three bytes is one of a block");
+    assert(Date.parse(at) > 0, at);
+    const both = await control(fixture, "/control/chunks", { body: { chunk_ids: [chunkId, unwritten] } });
+    assertEquals(both.json.chunks, [status.json, (await control(fixture, `/control/chunk/${unwritten}/status`)).json]);
+    const layout = (await ask(fixture, `${fixture.mdm.url}/vol/1/debug/storage`, {})).json.chunk_layout;
+    assertEquals(layout[0].checksum, status.json.checksum, "the MDM asks an SDS");
+    assertEquals([layout[0].last_write_length_bytes, layout[1].checksum, layout[1].last_write_at], [4096, null, null]);
+    assert(Date.parse(layout[0].last_write_at) > 0, "by the clock of the SDS that was asked");
     const twin = await control(fixture, `/control/chunk/${chunkId}/status`, { name: "sds-2" });
     assertEquals(twin.json.checksum, status.json.checksum, "equal copies");
     const missing = await control(fixture, `/control/chunk/${unwritten}/status`);
@@ -118,6 +127,8 @@ Deno.test("controlRoutes() of an SDS say where chunks are, and refuse what the M
       ["replicate", { ...replicate, rebuild_token: "" }, 422, "rebuild_token"],
       ["replicate", { ...replicate, source_sds_id: "two" }, 422, "source_sds_id"],
       ["replicate", { ...replicate, chunk_id: foreign }, 404, "knows of no copy"],
+      ["chunks", { chunk_ids: [-1] }, 422, "chunk_ids"],
+      ["chunks", { chunk_ids: new Array(1025).fill(1) }, 422, "chunk_ids"],
     ];
     for (const [path, body, code, detail] of refused) {
       const answer = await control(fixture, `/control/${path}`, { body });
@@ -128,7 +139,7 @@ Deno.test("controlRoutes() of an SDS say where chunks are, and refuse what the M
     assertEquals((await control(fixture, "/control/chunk/-1/status")).status, 422);
     const byGroup = await control(fixture, "/control/assign", { body: { ...assign, chunk_id: foreign, pg_id: pgId } });
     assertEquals(byGroup.json.status, "ASSIGNED", "the group that the MDM names has a copy here");
-    for (const path of ["assign", "replicate", "device/add"]) {
+    for (const path of ["assign", "replicate", "chunks", "device/add"]) {
       assertEquals((await ask(fixture, `http://sds-1:9100/control/${path}`, { body: {} })).status, 401, path);
     }
   });

@@ -144,7 +144,11 @@ export function startSds(parts: SdsParts): Sds {
     mappingsChanged: () => data.dropRevoked(),
     registered: () => {},
   });
-  const notReady = () => agent.isRegistered ? undefined : "this SDS is not registered at the MDM";
+  const notReady = (): string | undefined => {
+    if (!agent.isRegistered) return "this SDS is not registered at the MDM";
+    if (context.keys.sdsId === undefined) return "nobody has added this SDS at the MDM so far";
+    return devices.all.some(({ store }) => store.failed === undefined) ? undefined : "none of its devices is online";
+  };
   const folderOf = (deviceId: DeviceId) => {
     const name = devices.nameOf(deviceId) ?? "";
     return { name, path: `${parts.storageRoot}/${name}` };

@@ -247,3 +247,26 @@ Deno.test("managementRoutes() of an SDS stop it for a manager only", async () =>
     assertEquals(sds!.stopWantedCount, 1);
   });
 });
+
+Deno.test("an SDS is ready once it was added and while one of its devices is online", async () => {
+  await withSds({}, async (fixture) => {
+    const ready = async (name: string) => {
+      const { status, json } = await mgmt(fixture, "/readyz", { name });
+      return status === 200 ? json.status : `${status} ${json.detail}`;
+    };
+    assertEquals(await ready("sds-1"), "ready");
+    const stranger = fixture.startSds("sds-9");
+    await fixture.sleep(1_000);
+    assertEquals(await ready("sds-9"), "503 Not ready: nobody has added this SDS at the MDM so far");
+    await fixture.post("/sds/add", {
+      name: "sds-9",
+      total_capacity_gb: 0.25,
+      devices: "blk0",
+      protection_domain_id: 1,
+    });
+    await fixture.until("it has its device", () => stranger.devices.length === 1);
+    assertEquals(await ready("sds-9"), "ready");
+    stranger.crash({ hostDown: false });
+    stranger.close();
+  });
+});

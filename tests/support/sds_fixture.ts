@@ -84,6 +84,7 @@ export class SdsFixture {
   readonly world: World;
   readonly mdm: MdmHost;
   readonly sdss: readonly SdsHost[];
+  readonly #newSds: (name: string) => SdsHost;
   readonly #operator: ProcessPorts;
   readonly #sdcProcess: SimProcess;
   #sdc: RawSdc | undefined;
@@ -101,8 +102,8 @@ export class SdsFixture {
       times: { ...TIMES, outAfterMs: options.outAfterMs ?? TIMES.outAfterMs },
     } as const;
     this.mdm = new MdmHost("mdm", { world, random, mdm });
-    const node = { world, random, mdmUrl: this.mdm.url, joinToken: JOIN_TOKEN };
-    this.sdss = Array.from({ length: sdsCount }, (_, index) => new SdsHost(`sds-${index + 1}`, node));
+    this.#newSds = (name) => new SdsHost(name, { world, random, mdmUrl: this.mdm.url, joinToken: JOIN_TOKEN });
+    this.sdss = Array.from({ length: sdsCount }, (_, index) => this.#newSds(`sds-${index + 1}`));
     this.#operator = new SimProcess("operator", { world, random }).start();
     this.#sdcProcess = new SimProcess("sdc-1", { world, random });
   }
@@ -142,6 +143,13 @@ export class SdsFixture {
     const name = `volume-${Math.round(this.world.time.nowMs)}`;
     const { id } = await this.post("/vol/create", { name, size_gb: VOLUME_CHUNKS * CHUNK_BYTES / GIB, pool_id: 1 });
     return Number(id);
+  }
+
+  /** Starts an SDS that nobody has added; the caller crashes and closes it. */
+  startSds(name: string): SdsHost {
+    const host = this.#newSds(name);
+    host.start();
+    return host;
   }
 
   /** Calls the MDM as an operator does. */

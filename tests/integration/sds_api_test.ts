@@ -21,7 +21,7 @@ interface Answer {
 interface Call {
   readonly body?: unknown;
   readonly headers?: Record<string, string>;
-  readonly method?: "GET" | "POST";
+  readonly method?: "GET" | "POST" | "PUT";
   readonly name?: string;
 }
 
@@ -32,7 +32,7 @@ async function ask(fixture: SdsFixture, url: string, call: Call): Promise<Answer
     method,
     url,
     headers: { "Content-Type": "application/json", ...call.headers },
-    ...(method === "POST" && { body }),
+    ...(method !== "GET" && { body }),
     timeoutMs: 5_000,
   });
   return {
@@ -142,6 +142,40 @@ Deno.test("controlRoutes() of an SDS say where chunks are, and refuse what the M
     for (const path of ["assign", "replicate", "chunks", "device/add"]) {
       assertEquals((await ask(fixture, `http://sds-1:9100/control/${path}`, { body: {} })).status, 401, path);
     }
+  });
+});
+
+Deno.test("/control/replicate tells a copy that is under way, and refuses another source", async () => {
+  await withSds({}, async (fixture) => {
+    const { chunkId } = await written(fixture);
+    const { primary, secondary } = fixture.sdc.sdssOf(0);
+    const limit = { rebuild_rate_limit_mbps: 1 };
+    const limited = await ask(fixture, `${fixture.mdm.url}/api/v1/rebuild/1/limit`, { method: "PUT", body: limit });
+    assertEquals(limited.status, 200);
+    secondary.crash({ hostDown: false });
+    await fixture.until(
+      "the member is removed",
+      async () => (await fixture.pgs()).every((pg) => pg.members.length === 1),
+    );
+    await fixture.sdc.refresh();
+    await fixture.sdc.write({ chunkIndex: 0, offsetBytes: 0 }, new Uint8Array(CHUNK_BYTES / 2).fill(7));
+    secondary.start();
+    const status = () => control(fixture, `/control/chunk/${chunkId}/status`, { name: secondary.name });
+    await fixture.until("it is being copied", async () => (await status()).json.status === "REBUILDING");
+    const [sourceId, otherId] = [primary, secondary].map(({ name }) =>
+      sdsOfComponent(fixture.mdm.context.db, asComponentId(name))!.sdsId
+    );
+    const call = { chunk_id: chunkId, volume_id: 1, source_sds_address: primary.name, rebuild_token: "t" };
+    const replicate = (source_sds_id: unknown) =>
+      control(fixture, "/control/replicate", { name: secondary.name, body: { ...call, source_sds_id } });
+    const underWay = await replicate(sourceId);
+    assertEquals([underWay.status, underWay.json.success], [200, false]);
+    assertStringIncludes(underWay.json.error_message, "is being copied");
+    const refused = await replicate(otherId);
+    assertEquals(refused.status, 409);
+    assertStringIncludes(refused.json.detail, `its group is copied from SDS ${sourceId}`);
+    await fixture.untilFull();
+    assertEquals((await replicate(sourceId)).json.success, true);
   });
 });
 

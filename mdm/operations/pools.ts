@@ -8,7 +8,8 @@ import { requireDomain } from "@/mdm/operations/domains.ts";
 import { announce } from "@/mdm/operations/pgs.ts";
 import { raiseCounter } from "@/mdm/store/cluster_config.ts";
 import { adoptDevices } from "@/mdm/store/devices.ts";
-import { insertPool, listPools, poolById, poolByName, type PoolRow } from "@/mdm/store/pools.ts";
+import { deletePool, insertPool, listPools, poolById, poolByName, type PoolRow } from "@/mdm/store/pools.ts";
+import { volumesOfPool } from "@/mdm/store/volumes.ts";
 import { COPIES } from "@/shared/constants.ts";
 import { StorageError } from "@/shared/errors.ts";
 import type { PoolId, ProtectionDomainId } from "@/shared/ids.ts";
@@ -42,6 +43,27 @@ export function createPool(context: MdmContext, request: NewPoolRequest): PoolRo
   });
   announce(context, { poolIds: [poolId] });
   return requirePool(context, poolId);
+}
+
+/**
+ * Deletes a pool that never had a volume; the next pool of its domain takes the devices. A pool that had one keeps placement groups
+ * on its devices, whose copies nobody gives up at once.
+ *
+ * @throws {StorageError} `not_found`, or `rule_broken` when it has groups.
+ */
+export function removePool(context: MdmContext, poolId: PoolId): void {
+  const pool = requirePool(context, poolId);
+  if (pool.pgCount !== null) {
+    const volumes = volumesOfPool(context.db, poolId).length;
+    throw new StorageError(
+      "rule_broken",
+      `Cannot delete pool ${pool.name}: it has ${volumes} volumes and ${pool.pgCount} placement groups; only a pool that never had a volume can be deleted`,
+    );
+  }
+  context.db.transaction(() => {
+    deletePool(context.db, poolId);
+    raiseCounter(context.db, "config_version");
+  });
 }
 
 /** @throws {StorageError} `not_found`. */

@@ -9,7 +9,7 @@ import { z } from "zod";
 import type { MdmContext } from "@/mdm/context.ts";
 import { createDomain, removeDomain, requireDomain } from "@/mdm/operations/domains.ts";
 import { overviewOf } from "@/mdm/operations/overview.ts";
-import { createPool, requirePool } from "@/mdm/operations/pools.ts";
+import { createPool, removePool, requirePool } from "@/mdm/operations/pools.ts";
 import { addSdc, requireSdc } from "@/mdm/operations/sdc.ts";
 import { addSds, requireSds } from "@/mdm/operations/sds.ts";
 import {
@@ -148,6 +148,20 @@ function addPools(routes: OpenAPIHono, context: MdmContext): void {
     answer: overviewPoolSchema,
     refusals: [404],
     handle: ({ params }) => shown(params.id),
+  });
+  addRoute(routes, {
+    method: "delete",
+    path: "/pools/{id}",
+    tag,
+    summary: "Deletes a storage pool that never had a volume; answers it as it was",
+    params: z.object({ id: poolIdField }),
+    answer: overviewPoolSchema,
+    refusals: [400, 404],
+    handle: ({ params }) => {
+      const pool = shown(params.id);
+      removePool(context, params.id);
+      return pool;
+    },
   });
 }
 

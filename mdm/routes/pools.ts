@@ -9,8 +9,8 @@ import type { MdmContext } from "@/mdm/context.ts";
 import { gibOfBytes } from "@/mdm/core/capacity.ts";
 import { poolSpace, poolViewOf } from "@/mdm/operations/pool_space.ts";
 import { EMPTY_POOL, type PoolView, poolViews } from "@/mdm/operations/pool_views.ts";
-import { allPools, createPool, requirePool } from "@/mdm/operations/pools.ts";
-import { domainIdField, namedShape, nameField, poolIdField, sizeGbField } from "@/mdm/routes/fields.ts";
+import { allPools, createPool, removePool, requirePool } from "@/mdm/operations/pools.ts";
+import { domainIdField, namedShape, nameField, poolIdField, sizeGbField, statusShape } from "@/mdm/routes/fields.ts";
 import type { PoolRow } from "@/mdm/store/pools.ts";
 import { CHUNK_BYTES } from "@/shared/constants.ts";
 import { addRoute } from "@/shared/http/api.ts";
@@ -87,6 +87,19 @@ export function poolRoutes(context: MdmContext): OpenAPIHono {
     answer: poolDetailShape,
     refusals: [404],
     handle: ({ params }) => poolDetail(context, requirePool(context, params.id)),
+  });
+  addRoute(routes, {
+    method: "delete",
+    path: "/{id}",
+    tag,
+    summary: "Deletes a storage pool that never had a volume",
+    params: idParams,
+    answer: statusShape("deleted"),
+    refusals: [400, 404],
+    handle: ({ params }) => {
+      removePool(context, params.id);
+      return { status: "deleted" as const };
+    },
   });
   addRoute(routes, {
     method: "get",

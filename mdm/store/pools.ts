@@ -76,6 +76,12 @@ export function poolsOfDomain(db: Database, domainId: ProtectionDomainId): PoolR
   return db.all<Raw>(`SELECT ${COLUMNS} FROM storage_pools WHERE pd_id = ? ORDER BY id`, domainId).map(rowOf);
 }
 
+/** Removes a pool without groups. Its devices are in none then. */
+export function deletePool(db: Database, poolId: PoolId): void {
+  db.run("UPDATE sds_device_inventory SET pool_id = NULL WHERE pool_id = ?", poolId);
+  db.run("DELETE FROM storage_pools WHERE id = ?", poolId);
+}
+
 export function setPoolPgCount(db: Database, poolId: PoolId, pgCount: number): void {
   db.run("UPDATE storage_pools SET pg_count = ? WHERE id = ?", pgCount, poolId);
 }

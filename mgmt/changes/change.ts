@@ -86,6 +86,7 @@ export const DONE_SENTENCES = {
   domain_created: "The protection domain is there.",
   domain_deleted: "The protection domain is deleted.",
   pool_created: "The pool is there. Devices of its domain that are free join it.",
+  pool_deleted: "The pool is deleted.",
   sds_added: "The storage server is added.",
   sds_failed: "The storage server is marked failed; its copies are made elsewhere.",
   sds_recovered: "The storage server may take part again.",

@@ -152,6 +152,25 @@ export const TOPOLOGY_CHANGES: readonly Change[] = [
     next: () => ({ href: "/pool", done: "pool_created" }),
   },
   {
+    path: "/pool/:id/delete",
+    audit: "pool_deleted",
+    form: ({ overview, id }) => {
+      const pool = overview.pools.find(({ poolId }) => poolId === id);
+      if (!pool) return undefined;
+      return {
+        title: `Delete pool ${pool.name}`,
+        parent: POOLS,
+        about: "Only a pool that never had a volume can be deleted. The next pool of its domain takes its devices.",
+        fields: [],
+        submit: "Delete pool",
+        isDangerous: true,
+        subject: pool.name,
+      };
+    },
+    request: (_values, { id }) => ({ method: "DELETE", path: `/pool/${id}` }),
+    next: () => ({ href: "/pool", done: "pool_deleted" }),
+  },
+  {
     path: "/sds/add",
     audit: "sds_added",
     form: ({ overview, query }) => ({

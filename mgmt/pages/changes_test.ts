@@ -7,6 +7,7 @@ const FORMS = [
   "/pd/create",
   "/pd/1/delete",
   "/pool/create",
+  "/pool/1/delete",
   "/sds/add",
   "/sds/1/fail",
   "/sds/1/recover",
@@ -119,6 +120,7 @@ Deno.test("changeRoutes() makes the MDM's call of what was typed, says so, and w
       leadsTo: "/volume?done=volume_deleted",
     },
     { path: "/pd/1/delete", fields: {}, call: "DELETE /pd/1", body: undefined, leadsTo: "/pd?done=domain_deleted" },
+    { path: "/pool/1/delete", fields: {}, call: "DELETE /pool/1", body: undefined, leadsTo: "/pool?done=pool_deleted" },
     { path: "/sds/2/fail", fields: {}, call: "POST /sds/2/fail", body: {}, leadsTo: "/sds/2?done=sds_failed" },
     {
       path: "/rebuild/1/start",
@@ -137,7 +139,7 @@ Deno.test("changeRoutes() makes the MDM's call of what was typed, says so, and w
   }
   assertEquals(
     mgmt.store.audit.newest(3).map(({ action, result, detail }) => `${action} ${result} ${detail}`),
-    ["rebuild_started ok pool-1", "sds_failed ok sds-2", "domain_deleted ok domain-1"],
+    ["rebuild_started ok pool-1", "sds_failed ok sds-2", "pool_deleted ok pool-1"],
   );
   assertStringIncludes(await browser.page("/volume/1?done=volume_extended"), "The volume is larger.");
   assert(!(await browser.page("/volume/1?done=%3Cb%3E")).includes("<b>"));

@@ -15,6 +15,7 @@ export type AuditAction =
   | "domain_created"
   | "domain_deleted"
   | "pool_created"
+  | "pool_deleted"
   | "sds_added"
   | "sds_failed"
   | "sds_recovered"

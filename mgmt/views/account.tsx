@@ -167,6 +167,7 @@ const ACTION_WORDS: Readonly<Record<AuditEntry["action"], string>> = {
   domain_created: "Protection domain made",
   domain_deleted: "Protection domain deleted",
   pool_created: "Pool made",
+  pool_deleted: "Pool deleted",
   sds_added: "Storage server added",
   sds_failed: "Storage server marked failed",
   sds_recovered: "Storage server let back",

@@ -43,6 +43,7 @@ export function poolPage(pool: OverviewPool, { overview, view }: { overview: Ove
     actions: [
       { title: "Create volume", href: `/volume/create?pool_id=${pool.poolId}`, isPrimary: true },
       { title: "Over time", href: `/metrics/pool/${pool.poolId}` },
+      ...(pgs.total === 0 ? [{ title: "Delete", href: `/pool/${pool.poolId}/delete` }] : []),
     ],
     sections: [
       {

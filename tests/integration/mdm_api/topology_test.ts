@@ -80,7 +80,25 @@ Deno.test("/pool: policy may be left out; its capacity limits what volumes promi
     },
     { method: "GET", path: "/pool/9", status: 404, says: /no storage pool 9/ },
     { method: "GET", path: "/pool/9/health", status: 404, says: /no storage pool 9/ },
+    { method: "DELETE", path: "/pool/9", status: 404, says: /no storage pool 9/ },
+    { method: "DELETE", path: "/pool/x", status: 422, says: /id/ },
   ]);
+});
+
+Deno.test("/pool: one that never had a volume is deleted, and the next one takes its devices", async (t) => {
+  await using fixture = await served();
+  assertEquals(await fixture.ok("DELETE", "/pool/1"), { status: "deleted" });
+  assertEquals(await fixture.ok("GET", "/pool/list"), []);
+  const pool = { name: "pool", pd_id: 1, total_capacity_gb: 1 };
+  assertEquals(await fixture.ok("POST", "/pool/create", pool), { id: 2, name: "pool" });
+  await fixture.run(2_000);
+  await fixture.ok("POST", "/vol/create", { name: "v", size_gb: 0.5, pool_id: 2 });
+  await assertRefused(t, fixture, [
+    { method: "DELETE", path: "/pool/2", status: 400, says: /it has 1 volumes and 4 placement groups; only a pool/ },
+    { method: "DELETE", path: "/api/v1/pools/2", status: 400, says: /only a pool that never had a volume/ },
+  ]);
+  await fixture.ok("POST", "/api/v1/pools", { name: "empty", domainId: 1, logicalLimitBytes: 2 ** 30 });
+  assertEquals((await fixture.ok("DELETE", "/api/v1/pools/3")).name, "empty");
 });
 
 Deno.test("/sds: one record per process, devices as a list of names, one too many is refused", async (t) => {

@@ -166,6 +166,7 @@ export function startSds(parts: SdsParts): Sds {
         mappings.replace(call.mappings, call.mappingVersion);
         await data.dropRevoked();
       },
+      revokeTokens: (tokens) => tokenUses.heard(context.mdmTime, tokens),
       chunks: {
         devices: () => devices.all,
         folderOf,

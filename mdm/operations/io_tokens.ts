@@ -181,12 +181,12 @@ export function noteConsumedTokens(
 }
 
 /**
- * Takes a token back. When this returns that is durable, and the SDSs of the volume's pool are asked to fetch it at once; each
- * refuses the token from the next heartbeat answer that it gets. An SDS that cannot be reached honours it until it expires.
+ * Takes a token back. When this returns that is durable, and every SDS of the volume's pool that answered refuses the token. An SDS
+ * that cannot be reached hears of it with its next heartbeat, and honours the token at most until it expires.
  *
  * @throws {StorageError} `not_found`; `conflict` for a token that was used or has expired; `too_busy` when too many are revoked.
  */
-export function revokeIoToken(context: MdmContext, tokenId: string): void {
+export async function revokeIoToken(context: MdmContext, tokenId: string): Promise<void> {
   const token = requireIoToken(context, tokenId);
   if (token.status === "REVOKED") return;
   if (token.status !== "ISSUED") {
@@ -202,7 +202,9 @@ export function revokeIoToken(context: MdmContext, tokenId: string): void {
   context.log.info("Token {tokenId} of volume {volumeId} was revoked", { tokenId, volumeId: token.volumeId });
   const volume = volumeById(context.db, token.volumeId);
   if (volume === undefined) return;
-  for (const sds of sdsOfPool(context.db, volume.poolId)) context.outbox.notice(sds);
+  const body = { mdmTerm: context.mdmTerm, tokens: [{ tokenId, expiresAtMs: token.expiresAtMs }] };
+  const path = "/control/revoke_tokens";
+  await Promise.all(sdsOfPool(context.db, volume.poolId).map((sds) => context.outbox.tell(sds, { path, body })));
 }
 
 /** For a heartbeat answer. */

@@ -171,9 +171,9 @@ export function ioRoutes(context: MdmContext): OpenAPIHono {
     params: tokenParams,
     answer: z.object({ status: z.literal("revoked"), token_id: z.string(), message: z.string() }),
     refusals: [404, 409, 503],
-    handle: ({ params }) => {
-      revokeIoToken(context, params.id);
-      const message = "Each SDS refuses the token from its next heartbeat on";
+    handle: async ({ params }) => {
+      await revokeIoToken(context, params.id);
+      const message = "Every SDS within reach refuses the token now, any other from its next heartbeat on";
       return { status: "revoked" as const, token_id: params.id, message };
     },
   });

@@ -175,11 +175,14 @@ Deno.test("tokens expire, are marked, and are forgotten after their time", async
 Deno.test("DELETE /io/token/{id}/revoke is told to SDSs at once and with every heartbeat until it expires", async () => {
   await withVolume(async (fixture) => {
     const { token_id } = await fixture.ok("POST", "/io/authorize", AUTHORIZE);
-    const noticesBefore = fixture.callsTo("/control/notice").length;
     const answer = await fixture.ok("DELETE", `/io/token/${token_id}/revoke`);
-    assertEquals([answer.status, answer.message], ["revoked", "Each SDS refuses the token from its next heartbeat on"]);
+    assertEquals([answer.status, answer.message], [
+      "revoked",
+      "Every SDS within reach refuses the token now, any other from its next heartbeat on",
+    ]);
     assertEquals((await fixture.ok("DELETE", `/io/token/${token_id}/revoke`)).status, "revoked", "twice is once");
-    assert(fixture.callsTo("/control/notice").length > noticesBefore);
+    const told = fixture.callsTo("/control/revoke_tokens").map(({ body }) => body as { tokens: { tokenId: string }[] });
+    assertEquals(told.map(({ tokens }) => tokens.map(({ tokenId }) => tokenId)), fixture.sdss.map(() => [token_id]));
     assertEquals((await fixture.ok("GET", `/io/token/${token_id}`)).status, "REVOKED");
     assertEquals((await fixture.sdss[0]!.beat()).revokedTokens?.map((revoked) => revoked.tokenId), [token_id]);
     await fixture.restartMdm();

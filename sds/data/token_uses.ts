@@ -78,7 +78,7 @@ export class TokenUses {
     this.#untold = this.#untold.slice(uses.length);
   }
 
-  /** Takes what an answered beat says, and forgets what can never be accepted again. */
+  /** Takes what the MDM says is taken back, and forgets what can never be accepted again. */
   heard(mdmTime: MdmTime, revoked: readonly RevokedToken[]): void {
     for (const { tokenId, expiresAtMs } of revoked) this.#revoked.set(tokenId, expiresAtMs);
     for (const known of [this.#used, this.#revoked]) {

@@ -11,6 +11,8 @@ import {
   peerDeadCallSchema,
   type RevokeCall,
   revokeCallSchema,
+  type RevokedToken,
+  revokeTokensCallSchema,
 } from "@/shared/api/sds.ts";
 import { addRoute } from "@/shared/http/api.ts";
 import { requireNode } from "@/shared/http/node_auth.ts";
@@ -28,6 +30,7 @@ export interface ControlCommands {
   peerDead(call: PeerDeadCall): void;
   /** Resolves when no operation of an older mapping generation runs any more. */
   revoke(call: RevokeCall): Promise<void>;
+  revokeTokens(tokens: readonly RevokedToken[]): void;
   readonly chunks: ChunkFacts;
   readonly devices: DeviceCommands;
 }
@@ -78,6 +81,20 @@ export function controlRoutes(commands: ControlCommands): OpenAPIHono {
       commands.requireTerm(body.mdmTerm);
       await commands.revoke(body);
       return { status: "revoked" as const, mapping_version: body.mappingVersion };
+    },
+  });
+  addRoute(routes, {
+    method: "post",
+    path: "/revoke_tokens",
+    tag,
+    summary: "Refuses single-use tokens from now on",
+    body: revokeTokensCallSchema,
+    answer: okShape,
+    refusals: [409],
+    handle: ({ body }) => {
+      commands.requireTerm(body.mdmTerm);
+      commands.revokeTokens(body.tokens);
+      return { status: "ok" as const };
     },
   });
   addChunkRoutes(routes, commands.chunks);

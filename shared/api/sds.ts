@@ -13,6 +13,7 @@
  * | --- | --- |
  * | POST /control/notice | something changed: beat now |
  * | POST /control/peer_dead | the process behind a listed incarnation is gone for certain: secondaries may take over at once |
+ * | POST /control/revoke_tokens | refuse single-use tokens from now on |
  * | POST /control/chunks | tell the status of chunks |
  * | POST /control/revoke | drop handles of an older mapping generation, answer when started operations have finished |
  *
@@ -304,6 +305,7 @@ export const revokeCallSchema = z.object({
   mappings: z.array(mappingGenerationSchema),
 });
 export type RevokeCall = z.output<typeof revokeCallSchema>;
+export const revokeTokensCallSchema = z.object({ mdmTerm: count, tokens: z.array(revokedTokenSchema).min(1) });
 
 /** Which vTree and node a session token's volume is; also part of the token. */
 export interface VolumeLeaf {

@@ -44,6 +44,8 @@ export interface DeviceLife {
   refusedHostId: string | undefined;
   /** When another member last had it removed or took over from it unplanned: until it is heard again it is given no copy. */
   lostAtMs: number | undefined;
+  /** Why its SDS could not open it, as the event tells it; undefined since its newest registration. */
+  brokenReason: string | undefined;
   /** While primaries do not reach it for joins; undefined since the last one that succeeded, or its registration. */
   unreached: Retry | undefined;
 }
@@ -163,6 +165,7 @@ export class LiveState {
       refusedHostId: undefined,
       lostAtMs: undefined,
       unreached: undefined,
+      brokenReason: undefined,
     }));
   }
 

@@ -190,7 +190,7 @@ export function startSds(parts: SdsParts): Sds {
     uptimeMs: parts.clock.monotonicMs() - startedMs,
     mdmSilentMs: agent.lastAnsweredMs,
     devices: devices.all.map((device) => ({ device, ...folderOf(device.deviceId) })),
-    brokenDevices: [...devices.broken].map(([deviceId, { reason }]) => ({ deviceId, reason })),
+    brokenDevices: devices.broken(),
     waitingDevices: local.devices().filter(({ name }) =>
       !devices.all.some(({ deviceId }) => devices.nameOf(deviceId) === name)
     ),

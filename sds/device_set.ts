@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { AssignedDevice, RegisteredDevice } from "@/shared/api/sds.ts";
+import type { AssignedDevice, BrokenDevice, RegisteredDevice } from "@/shared/api/sds.ts";
 import type { Disk } from "@/shared/disk.ts";
 import { StorageError } from "@/shared/errors.ts";
 import type { DeviceId, NodeId, SdsId } from "@/shared/ids.ts";
@@ -34,7 +34,7 @@ export class DeviceSet {
   readonly #devices: ReplicaDevice[] = [];
   readonly #names = new Map<DeviceId, string>();
   /** Devices that could not be opened, and when that was tried last. */
-  readonly #broken = new Map<DeviceId, { readonly triedMs: number; readonly reason: string }>();
+  readonly #broken = new Map<DeviceId, BrokenDevice & { readonly triedMs: number }>();
 
   constructor(options: DeviceSetOptions) {
     this.#options = options;
@@ -48,9 +48,9 @@ export class DeviceSet {
     return this.#names.get(deviceId);
   }
 
-  /** Why a device that was assigned is not open. */
-  get broken(): ReadonlyMap<DeviceId, { readonly reason: string }> {
-    return this.#broken;
+  /** Devices that were assigned and are not open. */
+  broken(): BrokenDevice[] {
+    return [...this.#broken.values()].map(({ deviceId, reason, lost }) => ({ deviceId, reason, lost }));
   }
 
   /** Opens what is not open yet, formatting folders of new devices; true if any was added. */
@@ -70,7 +70,8 @@ export class DeviceSet {
         added = true;
       } catch (error) {
         const reason = error instanceof Error ? error.message : String(error);
-        this.#broken.set(device.deviceId, { triedMs: nowMs, reason });
+        const lost = error instanceof StorageError && error.code === "device_failed";
+        this.#broken.set(device.deviceId, { deviceId: device.deviceId, reason, lost, triedMs: nowMs });
         if (broken?.reason !== reason) {
           this.#options.context.log.error("Cannot open device {device}: {error}", { device: device.name, error });
         }
@@ -128,8 +129,8 @@ export class DeviceSet {
     if (!disk.exists(SUPERBLOCK_FILE)) {
       if (state !== "new") {
         throw new StorageError(
-          "device_failed",
-          `Cannot open device ${deviceId}: ${disk.path} holds none, and it was one before`,
+          "unavailable",
+          `Cannot open device ${deviceId}: ${disk.path} holds none, and it was one before; put its files back, or fail the SDS`,
         );
       }
       log.info("Formatting {path} as device {deviceId}", { deviceId, path: disk.path, capacityBytes });

@@ -219,6 +219,7 @@ export class MdmAgent {
     const deletedNodes = deletions.finished();
     const told = this.#usage.next();
     const consumedTokens = tokenUses.nextUses();
+    const brokenDevices = devices.broken();
     const call: SdsHeartbeatMessage = {
       sequence: ++this.#sequence,
       configVersion: this.#configVersion,
@@ -231,6 +232,7 @@ export class MdmAgent {
       deletedNodes,
       ...(told !== undefined && { nodeUsage: told.usage }),
       ...(consumedTokens.length > 0 && { consumedTokens }),
+      ...(brokenDevices.length > 0 && { brokenDevices }),
     };
     const sentMs = context.clock.monotonicMs();
     const answer = await this.#post("/internal/v1/sds/heartbeat", call, sdsHeartbeatAnswerSchema);

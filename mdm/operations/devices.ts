@@ -28,7 +28,7 @@ export function capacityOf(device: DeviceRow): number {
 }
 
 /** Marks a device failed for good (I22): none of its copies returns by delta, it is never given one again. */
-export function failDevice(context: MdmContext, device: DeviceRow): void {
+export function failDevice(context: MdmContext, device: DeviceRow, reason?: string): void {
   if (device.state === "failed") return;
   const name = sdsById(context.db, device.sdsId)?.name ?? `SDS ${device.sdsId}`;
   context.db.transaction(() => {
@@ -38,7 +38,9 @@ export function failDevice(context: MdmContext, device: DeviceRow): void {
       type: "device_failed",
       severity: "error",
       subject: `device-${device.deviceId}`,
-      message: `Device ${device.name} of ${name} failed; its copies are made again elsewhere`,
+      message: `Device ${device.name} of ${name} failed${
+        reason === undefined ? "" : ` (${reason})`
+      }; its copies are made again elsewhere`,
     });
   });
   context.tendGroupsSoon();

@@ -5,6 +5,7 @@
  */
 import { type MdmContext, recordEvent } from "@/mdm/context.ts";
 import { lockProvesDeath, type RegistrationDecision, registrationOf } from "@/mdm/core/device_registration.ts";
+import { noteBrokenDevices } from "@/mdm/operations/broken_devices.ts";
 import { assignedDevices, failDevice, noteRows } from "@/mdm/operations/devices.ts";
 import { NO_IO } from "@/mdm/operations/io_totals.ts";
 import { noteConsumedTokens, revokedTokensNow } from "@/mdm/operations/io_tokens.ts";
@@ -172,6 +173,7 @@ function noteRegistration(context: MdmContext, options: { sds: SdsRow; accepted:
     device.usedBytes = offered.usedBytes;
     device.refusedHostId = undefined;
     device.unreached = undefined;
+    device.brokenReason = undefined;
     noteRows(context, { deviceId: row.deviceId, rows: offered.pgs, all: true });
   }
   life.registered = true;
@@ -270,6 +272,7 @@ function takeBeat(context: MdmContext, options: { sds: SdsRow; call: SdsHeartbea
   if (call.nodeUsage !== undefined) {
     life.nodeChunks = new Map(call.nodeUsage.map((usage) => [usage.nodeId, usage.chunkCount]));
   }
+  noteBrokenDevices(context, { sds, rows, broken: call.brokenDevices ?? [] });
   noteJoinReports(context, { sds, reports: call.joins });
   noteDeletedNodes(context, { sdsId: sds.sdsId, deleted: call.deletedNodes });
   noteConsumedTokens(context, { sdsId: sds.sdsId, address: sds.address, uses: call.consumedTokens ?? [] });

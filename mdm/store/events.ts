@@ -29,6 +29,7 @@ export type EventType =
   | "replica_degraded"
   | "component_registered"
   | "device_failed"
+  | "device_unavailable"
   | "epoch_ahead"
   | "host_confirmation_needed"
   | "unflushed_writes_lost"

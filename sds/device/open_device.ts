@@ -65,8 +65,8 @@ const ZEROED_PER_COMMIT = 64;
 /**
  * Opens a formatted device under a new incarnation. The caller closes it.
  *
- * @throws {StorageError} `not_found`: not formatted; `unavailable`: another process has it; `conflict`: another device, SDS or
- *   cluster; `device_failed`: it failed before or now
+ * @throws {StorageError} `not_found`: not formatted; `unavailable`: another process has it, or a passing reason; `conflict`: another
+ *   device, SDS or cluster; `device_failed`: it failed before or now, its data is lost
  */
 export async function openDevice(options: OpenDeviceOptions): Promise<Device> {
   const { disk } = options;
@@ -97,7 +97,8 @@ type Start = Pick<DeviceParts, "superblockFile" | "superblock" | "cleanFor" | "w
 function requireOurs(file: DiskFile, { disk, identity }: OpenDeviceOptions): Superblock {
   const found = readSuperblock(file);
   if ("problem" in found) {
-    throw new StorageError(found.blank ? "not_found" : "device_failed", `Cannot open ${disk.path}: ${found.problem}`);
+    const code = found.blank ? "not_found" : "device_failed";
+    throw new StorageError(code, `Cannot open ${disk.path}: its superblock is not readable: ${found.problem}`);
   }
   for (const field of ["clusterId", "sdsId", "deviceId"] as const) {
     if (found[field] === identity[field]) continue;
@@ -152,14 +153,14 @@ async function openParts(
   } catch (cause) {
     await open.disposeAsync();
     if (health.failed !== undefined) await markFailed(start.superblockFile, start.superblock);
-    throw startError(options, cause);
+    throw startError(options, { cause, health });
   }
 }
 
 /** A file that is gone is a failed device, not an empty one. */
 function requireFiles(disk: Disk): void {
   for (const name of [DATA_FILE, CHECKSUMS_FILE, INTENTS_FILE, CATALOGUE_FILE]) {
-    if (!disk.exists(name)) throw new Error(`${name} is missing`);
+    if (!disk.exists(name)) throw new StorageError("device_failed", `${name} is missing`);
   }
 }
 
@@ -208,8 +209,21 @@ function zeroReserve({ catalogue, files }: DeviceParts): number[] {
   }
 }
 
-function startError({ disk, identity }: OpenDeviceOptions, cause: unknown): StorageError {
+/** `device_failed` only for what no later try mends: the caller gives the data up then. */
+function startError(
+  { disk, identity }: OpenDeviceOptions,
+  { cause, health }: { readonly cause: unknown; readonly health: DeviceHealth },
+): StorageError {
   const reason = cause instanceof Error ? cause.message : String(cause);
   const message = `Cannot start device ${identity.deviceId} in ${disk.path}: ${reason}`;
-  return new StorageError("device_failed", message, { cause });
+  const isLost = health.failed !== undefined || isCorrupt(cause) ||
+    (cause instanceof StorageError && cause.code === "device_failed");
+  return new StorageError(isLost ? "device_failed" : "unavailable", message, { cause });
+}
+
+/** What SQLite says of a file that is no database or a broken one (SQLITE_NOTADB, SQLITE_CORRUPT); Deno passes the text only. */
+const CORRUPT_MESSAGES = ["file is not a database", "database disk image is malformed"];
+
+function isCorrupt(cause: unknown): boolean {
+  return cause instanceof Error && CORRUPT_MESSAGES.some((message) => cause.message.includes(message));
 }

@@ -51,6 +51,15 @@ Deno.test("openDevice() refuses a foreign device, one in use, none at all, and o
     assert("problem" in inspectDevice(disk)!);
     assertEquals(await codeOf(formatDevice({ disk, ...IDENTITY, capacityBytes: 2 ** 24 })), "conflict");
   });
+  await t.step("a passing reason: opened at a later try", async () => {
+    const other = await DeviceFixture.format();
+    const device = await other.open();
+    await groupOf(device);
+    await device.close({ clean: true });
+    other.disk.inject({ operations: ["read"], file: "intents", skip: 0, times: 1, effect: "EIO" });
+    assertEquals(await codeOf(other.open()), "unavailable");
+    await (await other.open()).close({ clean: true });
+  });
   await t.step("catalogue gone: failed, not empty", async () => {
     const other = await DeviceFixture.format();
     other.disk.remove("catalogue.db");
@@ -82,6 +91,19 @@ Deno.test("Device on a directory of the host keeps what was written, and one pro
     const place = { pg: await groupOf(device), chunkIndex: 2, blockIndex: 255 };
     assertEquals(await readBlocksOf(device, place), stampedBlocks(1, 77));
     await device.close({ clean: true });
+  } finally {
+    await Deno.remove(path, { recursive: true });
+  }
+});
+
+Deno.test("openDevice() tells a catalogue that is no database as failed, not as empty", async () => {
+  const path = await Deno.makeTempDir();
+  try {
+    const disk = openDirectory(path);
+    await formatDevice({ disk, ...IDENTITY, capacityBytes: 2 ** 24 });
+    await Deno.writeFile(`${path}/catalogue.db`, new Uint8Array(8192).fill(7));
+    const opened = openDevice({ disk, identity: IDENTITY, clock: systemClock, random: systemRandom });
+    assertEquals(await codeOf(opened), "device_failed");
   } finally {
     await Deno.remove(path, { recursive: true });
   }

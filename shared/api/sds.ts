@@ -125,6 +125,14 @@ export const joinReportSchema = z.object({
 });
 export type JoinReport = z.output<typeof joinReportSchema>;
 
+/** An assigned device that this SDS cannot open. `lost`: for good, whatever it held; else it is tried again. */
+export const brokenDeviceSchema = z.object({
+  deviceId: idSchema<DeviceId>(),
+  reason: z.string(),
+  lost: z.boolean(),
+});
+export type BrokenDevice = z.output<typeof brokenDeviceSchema>;
+
 /** Operations since the process started, per volume and SDC (6.5). */
 export const ioCountsSchema = z.object({
   volumeId: idSchema<VolumeId>(),
@@ -174,6 +182,8 @@ export const sdsHeartbeatCallSchema = z.object({
     /** Groups this device serves as primary now. */
     servingCount: count,
   })),
+  /** Left out when there are none. */
+  brokenDevices: z.array(brokenDeviceSchema).optional(),
   joins: z.array(joinReportSchema),
   io: z.array(ioCountsSchema),
   /** Reads and writes that this SDS served as primary since its process started, and the sum of their times. */

@@ -165,6 +165,13 @@ export class SdsFixture {
     return JSON.parse(answer.body);
   }
 
+  /** Newest events of the MDM, the newest first. */
+  async events(): Promise<readonly { readonly type: string; readonly subject: string; readonly message: string }[]> {
+    const url = `${this.mdm.url}/api/v1/events?limit=100`;
+    const answer = await this.#operator.http({ method: "GET", url, timeoutMs: 10_000 });
+    return JSON.parse(answer.body);
+  }
+
   /** The groups as the MDM has them. */
   async pgs(): Promise<readonly { readonly pg_id: number; readonly epoch: number; readonly members: unknown[] }[]> {
     const answer = await this.#operator.http({ method: "GET", url: `${this.mdm.url}/api/v1/pgs`, timeoutMs: 10_000 });

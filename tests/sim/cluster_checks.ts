@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { listDevices } from "@/mdm/store/devices.ts";
 import { pgsOfPool } from "@/mdm/store/pgs.ts";
 import { chunkKey } from "@/sds/device/chunk.ts";
 import type { Chunk, ChunkId } from "@/sds/device/chunk.ts";
@@ -81,6 +82,18 @@ export function incompleteGroups(cluster: Cluster): string[] {
   });
 }
 
+/**
+ * Groups that nobody can serve again: every member's device has failed. That is more than two copies bear, such as a device that fails
+ * while it holds the only current copy, and an operator has to decide.
+ */
+export function lostGroups(cluster: Cluster): number {
+  const failed = new Set(
+    listDevices(cluster.mdm.context.db).filter(({ state }) => state === "failed").map(({ deviceId }) => deviceId),
+  );
+  return pgsOfPool(cluster.mdm.context.db, cluster.poolId)
+    .filter(({ members }) => members.every(({ deviceId }) => failed.has(deviceId))).length;
+}
+
 /** Compares the chunks of every group on all its members, and their content byte by byte (I14). */
 export async function differencesOfMembers(cluster: Cluster): Promise<string[]> {
   const devices = new Map<DeviceId, Device>(
@@ -94,7 +107,11 @@ export async function differencesOfMembers(cluster: Cluster): Promise<string[]> 
       problems.push(`group ${pgId}: a member has no copy`);
       continue;
     }
-    for (const other of others) problems.push(...await differences(first, other!));
+    for (const other of others) {
+      const broken = [first, other!].find(({ device }) => device.failed !== undefined);
+      if (broken === undefined) problems.push(...await differences(first, other!));
+      else problems.push(`C5: group ${pgId}: device ${broken.device.deviceId} has failed`);
+    }
     if (problems.length >= PROBLEMS_MAX) break;
   }
   return problems.slice(0, PROBLEMS_MAX);
@@ -118,7 +135,10 @@ async function differences(a: Copy, b: Copy): Promise<string[]> {
   const problems: string[] = [];
   const names = `group ${a.pg.pgId}, devices ${a.device.deviceId} and ${b.device.deviceId}`;
   const keysOfB = new Map(chunksOf(b).map((id) => [chunkKey(id.nodeId, id.chunkIndex), id]));
+  const failed = () => [a, b].find(({ device }) => device.failed !== undefined)?.device;
   for (const id of chunksOf(a)) {
+    // Rot that is read here counts as any other: enough of it fails the device.
+    if (failed() !== undefined) return [...problems, `C5: ${names}: device ${failed()!.deviceId} has failed`];
     const key = chunkKey(id.nodeId, id.chunkIndex);
     if (!keysOfB.delete(key)) {
       problems.push(`I14: ${names}: only the first has chunk ${id.chunkIndex} of node ${id.nodeId}`);

@@ -17,7 +17,7 @@ import { assert, type ErrorCode } from "@/shared/errors.ts";
 import { ALL_GUARDS, type GuardName, type Guards } from "@/shared/guards.ts";
 import { startLogging } from "@/shared/log.ts";
 import { Cluster } from "@/tests/sim/cluster.ts";
-import { differencesOfMembers, incompleteGroups, ServingWatch } from "@/tests/sim/cluster_checks.ts";
+import { differencesOfMembers, incompleteGroups, lostGroups, ServingWatch } from "@/tests/sim/cluster_checks.ts";
 import { EventLog } from "@/tests/sim/event_log.ts";
 import { DAMAGES, endOf, type Fault, faultPlan, schedule } from "@/tests/sim/faults.ts";
 import { Oracle } from "@/tests/sim/oracle.ts";
@@ -202,7 +202,7 @@ class Run {
         weights: scenario?.weights ?? {},
         hotPlaceCount: scenario?.hotPlaceCount,
         flushUntilMs: fromMs + (scenario?.flushForMs ?? Infinity),
-        tolerated,
+        tolerates: (code) => tolerated.has(code) || (OF_LOST_GROUPS.has(code) && lostGroups(cluster) > 0),
         device: () => sdc.device(volumeId),
         nextNumber: () => ++this.#number,
       });
@@ -234,7 +234,7 @@ class Run {
     const done = () => incomplete.length === 0 && answered();
     if (await this.#runUntil({ limitMs: time.nowMs + HEAL_MS_MAX, done })) return true;
     // Some damage is for an operator to repair: then nothing is asked for but that no answer was wrong.
-    if (needsOperator(plan)) return false;
+    if (needsOperator(plan) || lostGroups(cluster) > 0) return false;
     const unanswered = this.#workloads.flatMap((workload) => workload.unanswered());
     const examples = [...incomplete.slice(0, 3), ...unanswered.slice(0, 3)].join("; ");
     this.problems.push(
@@ -322,6 +322,8 @@ function toleratedErrors(plan: readonly Fault[]): ReadonlySet<ErrorCode> {
   return new Set<ErrorCode>([
     ...(full ? ["pool_full" as const] : []),
     ...(isDamaged(plan) ? ["checksum_mismatch" as const, "io_error" as const] : []),
-    ...(needsOperator(plan) ? ["give_up" as const, "fenced" as const] : []),
+    ...(needsOperator(plan) ? OF_LOST_GROUPS : []),
   ]);
 }
+
+const OF_LOST_GROUPS: ReadonlySet<ErrorCode> = new Set(["give_up", "fenced"]);

@@ -50,7 +50,7 @@ export interface WorkloadOptions {
   /** From this true time on nothing is flushed or written through; for ever without it. */
   readonly flushUntilMs?: number;
   /** Errors that are no failures: of disks that are full, or broken on purpose. */
-  readonly tolerated?: ReadonlySet<ErrorCode>;
+  readonly tolerates?: (code: ErrorCode) => boolean;
   /** Requests to send in all. */
   readonly requestCount: number;
   /** The device as long as its SDC runs; a new object after each restart. */
@@ -230,7 +230,7 @@ export class Workload {
     if (flush !== undefined) oracle.flushEnded(flush, FLUSH_OUTCOMES[answer.error ?? ""] ?? "unknown");
     if (flush !== undefined && answer.error === "flush_lost") return;
     if (answer.error !== undefined) {
-      if (!this.#options.tolerated?.has(answer.error)) this.failures.push(`${name} failed: ${answer.error}`);
+      if (this.#options.tolerates?.(answer.error) !== true) this.failures.push(`${name} failed: ${answer.error}`);
       if (open !== undefined) oracle.failed(open);
     } else if (open !== undefined) oracle.succeeded(open, answer.data);
   }

@@ -7,6 +7,7 @@
  * @module
  */
 import type { IoCounters } from "@/shared/api/overview.ts";
+import type { RepairCounts } from "@/shared/api/sds.ts";
 import type { PgDrop, PgRow } from "@/shared/api/sds.ts";
 import {
   type ComponentId,
@@ -26,6 +27,8 @@ import type { PlannedOrder } from "@/mdm/operations/pg_orders.ts";
 
 /** Unplanned departures of a device that are remembered. */
 const DEPARTURES_KEPT_MAX = 32;
+/** Nothing bad was found. */
+export const NO_REPAIRS: RepairCounts = { repairedBlocks: 0, damagedBlocks: 0, differingBlocks: 0 };
 /** Departures within this time are one incident: a process that dies leaves hundreds of groups. */
 const INCIDENT_MS = 10_000;
 
@@ -46,6 +49,8 @@ export interface DeviceLife {
   lostAtMs: number | undefined;
   /** Why its SDS could not open it, as the event tells it; undefined since its newest registration. */
   brokenReason: string | undefined;
+  /** What its process last told of bad blocks. */
+  repairs: RepairCounts;
   /** While primaries do not reach it for joins; undefined since the last one that succeeded, or its registration. */
   unreached: Retry | undefined;
 }
@@ -166,6 +171,7 @@ export class LiveState {
       lostAtMs: undefined,
       unreached: undefined,
       brokenReason: undefined,
+      repairs: NO_REPAIRS,
     }));
   }
 

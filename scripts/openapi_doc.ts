@@ -62,7 +62,8 @@ async function sdcDocuments(): Promise<[string, string][]> {
 /** What an SDS without devices answers. */
 async function sdsDocuments(): Promise<[string, string][]> {
   const ports = { controlPort: 9100, mgmtPort: 9200, dataPort: 9700 };
-  const rates = { rebuildBytesPerSecond: 1, regionsKeptSet: REGIONS_KEPT_SET };
+  const scrub = { intervalMs: 1, bytesPerSecond: 1 };
+  const rates = { rebuildBytesPerSecond: 1, scrub, regionsKeptSet: REGIONS_KEPT_SET };
   const sds = startSds({
     ...common,
     settings: { ...ANYWHERE, ...ports, ...rates, nodeId: "sds-1", times: TIMES },

@@ -57,6 +57,7 @@ export interface SdsParts {
     | "bootId"
     | "hostId"
     | "rebuildBytesPerSecond"
+    | "scrub"
     | "regionsKeptSet"
     | "times"
   >;
@@ -109,6 +110,7 @@ export function startSds(parts: SdsParts): Sds {
       changePgs: (call) => agentOf().changePgs(call),
       configurationsChanged: () => agentOf().wake(),
       mdmIsAlive: () => agentOf().mdmIsAlive,
+      clientOperations: () => totals.servedOperations,
     },
   });
   let ring: Timer | undefined;
@@ -166,6 +168,7 @@ export function startSds(parts: SdsParts): Sds {
         mappings.replace(call.mappings, call.mappingVersion);
         await data.dropRevoked();
       },
+      scrub: (poolId) => devices.all.forEach((device) => device.scrub.ask(poolId)),
       revokeTokens: (tokens) => tokenUses.heard(context.mdmTime, tokens),
       chunks: {
         devices: () => devices.all,
@@ -252,6 +255,7 @@ function contextOf(parts: SdsParts): SdsContext {
     heart: new Heart(clock, Math.min(times.heartbeatMs, times.sdsHeartbeatMs)),
     buffers: new BufferPool(),
     rebuildBytesPerSecond: settings.rebuildBytesPerSecond,
+    scrub: settings.scrub,
     regionsKeptSet: settings.regionsKeptSet,
     bootId: settings.bootId ?? randomUuid(random),
     hostId: settings.hostId ?? randomUuid(random),

@@ -14,6 +14,7 @@ import type { Random } from "@/shared/random.ts";
 import type { Transport } from "@/shared/transport.ts";
 import type { MdmTime } from "@/sds/core/mdm_time.ts";
 import type { Heart } from "@/sds/heart.ts";
+import type { ScrubSettings } from "@/sds/replication/scrub.ts";
 
 /** Times of replication, in ms; defaults in `shared/constants.ts`. */
 export interface SdsTimes {
@@ -41,6 +42,7 @@ export interface SdsContext {
   readonly heart: Heart;
   /** Bytes per second that joins of one primary may copy. */
   readonly rebuildBytesPerSecond: number;
+  readonly scrub: ScrubSettings;
   /** Newest regions per group whose `resync` bit is not cleared (5.4). */
   readonly regionsKeptSet: number;
   readonly bootId: string;

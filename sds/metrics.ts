@@ -4,6 +4,7 @@
  * @module
  */
 import { Counter, Gauge, Registry } from "prom-client";
+import { repairCountsOf } from "@/sds/replication/block_repair.ts";
 import { type ManagementFacts, statsOf } from "@/sds/routes/management.ts";
 
 const TOTALS = [
@@ -29,6 +30,43 @@ export function sdsMetrics(facts: () => ManagementFacts): Registry {
       },
     });
   }
+  for (
+    const [name, help, of] of [
+      ["powerflex_sds_repaired_blocks_total", "Bad blocks written anew from another copy.", "repairedBlocks"],
+      ["powerflex_sds_differing_blocks_total", "Good blocks in which copies differed.", "differingBlocks"],
+    ] as const
+  ) {
+    new Counter({
+      name,
+      help,
+      registers,
+      labelNames: ["device"],
+      collect() {
+        this.reset();
+        for (const { device, name } of facts().devices) this.inc({ device: name }, repairCountsOf(device)[of]);
+      },
+    });
+  }
+  new Counter({
+    name: "powerflex_sds_scrubbed_chunks_total",
+    help: "Chunks of which all copies were read and compared.",
+    registers,
+    labelNames: ["device"],
+    collect() {
+      this.reset();
+      for (const { device, name } of facts().devices) this.inc({ device: name }, device.scrub.counts.chunks);
+    },
+  });
+  new Gauge({
+    name: "powerflex_sds_damaged_blocks",
+    help: "Blocks of which no copy is good: they fail until they are written.",
+    registers,
+    labelNames: ["device"],
+    collect() {
+      this.reset();
+      for (const { device, name } of facts().devices) this.set({ device: name }, repairCountsOf(device).damagedBlocks);
+    },
+  });
   for (
     const [name, help, field] of [
       ["powerflex_sds_device_capacity_bytes", "Room of a device.", "capacityBytes"],

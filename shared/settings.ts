@@ -66,6 +66,8 @@ export interface SdsSettings extends CommonSettings {
   /** Directory of the devices. */
   readonly storageRoot: string;
   readonly rebuildBytesPerSecond: number;
+  /** Time between two scrubs of a block, and how fast they go. */
+  readonly scrub: { readonly intervalMs: number; readonly bytesPerSecond: number };
   readonly backgroundSyncBytes: number;
   readonly regionsKeptSet: number;
 }
@@ -128,6 +130,10 @@ export function readSdsSettings(environment: Environment): SdsSettings {
     dataPort: data.port,
     storageRoot: sds.sdsStorageRoot ?? `${common.dataDir}/devices`,
     rebuildBytesPerSecond: sds.rebuildMibPerSecond * 1024 * 1024,
+    scrub: {
+      intervalMs: sds.scrubIntervalHours * 3_600_000,
+      bytesPerSecond: sds.scrubMibPerSecond * 1024 * 1024,
+    },
     backgroundSyncBytes: sds.backgroundSyncMib * 1024 * 1024,
     regionsKeptSet: sds.regionsKeptSet,
   });

@@ -229,7 +229,12 @@ function alertsOf(context: MdmContext): OverviewAlert[] {
         device.deviceId === deviceId && context.live.device(device.deviceId).refusedHostId !== undefined
       );
     });
-  return [...losses, ...refused, ...moved].map((event) => ({
+  const damaged = eventsOfTypeSince(context.db, { type: "blocks_damaged", sinceMs: 0 }).filter(({ subject }) =>
+    listDevices(context.db).some(({ deviceId }) =>
+      subject === `device-${deviceId}` && context.live.device(deviceId).repairs.damagedBlocks > 0
+    )
+  );
+  return [...losses, ...refused, ...moved, ...damaged].map((event) => ({
     key: `${event.type}/${event.subject}`,
     severity: event.severity,
     sinceMs: event.atMs,

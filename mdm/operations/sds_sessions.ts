@@ -7,6 +7,8 @@ import { type MdmContext, recordEvent } from "@/mdm/context.ts";
 import { lockProvesDeath, type RegistrationDecision, registrationOf } from "@/mdm/core/device_registration.ts";
 import { noteBrokenDevices } from "@/mdm/operations/broken_devices.ts";
 import { assignedDevices, failDevice, noteRows } from "@/mdm/operations/devices.ts";
+import { NO_REPAIRS } from "@/mdm/live.ts";
+import { noteRepairs } from "@/mdm/operations/repairs.ts";
 import { NO_IO } from "@/mdm/operations/io_totals.ts";
 import { noteConsumedTokens, revokedTokensNow } from "@/mdm/operations/io_tokens.ts";
 import { joinTasksOf, noteJoinReports } from "@/mdm/operations/joins.ts";
@@ -174,6 +176,8 @@ function noteRegistration(context: MdmContext, options: { sds: SdsRow; accepted:
     device.refusedHostId = undefined;
     device.unreached = undefined;
     device.brokenReason = undefined;
+    // A new process counts from 0; what is damaged is told again by its first beat.
+    if (decision.restarted) device.repairs = { ...device.repairs, repairedBlocks: 0, differingBlocks: 0 };
     noteRows(context, { deviceId: row.deviceId, rows: offered.pgs, all: true });
   }
   life.registered = true;
@@ -291,6 +295,7 @@ function takeDevices(
     for (const pgId of reported.droppedPgs ?? []) context.live.device(reported.deviceId).rows.delete(pgId);
     noteRows(context, { deviceId: reported.deviceId, rows: reported.rows, all: false });
     if (reported.failed) failDevice(context, row);
+    noteRepairs(context, { row, repairs: reported.repairs ?? NO_REPAIRS });
     anyRows ||= reported.rows.length > 0;
   }
   if (anyRows) dropFresh(context);

@@ -10,6 +10,7 @@ import type { MdmContext } from "@/mdm/context.ts";
 import { createDomain, removeDomain, requireDomain } from "@/mdm/operations/domains.ts";
 import { overviewOf } from "@/mdm/operations/overview.ts";
 import { createPool, removePool, requirePool } from "@/mdm/operations/pools.ts";
+import { scrubPool } from "@/mdm/operations/scrub.ts";
 import { addSdc, requireSdc } from "@/mdm/operations/sdc.ts";
 import { addSds, requireSds } from "@/mdm/operations/sds.ts";
 import {
@@ -148,6 +149,16 @@ function addPools(routes: OpenAPIHono, context: MdmContext): void {
     answer: overviewPoolSchema,
     refusals: [404],
     handle: ({ params }) => shown(params.id),
+  });
+  addRoute(routes, {
+    method: "post",
+    path: "/pools/{id}/scrub",
+    tag,
+    summary: "Asks the SDSs of a pool to read, compare and mend all copies now",
+    params: z.object({ id: poolIdField }),
+    answer: z.object({ begun: z.array(z.string()), silent: z.array(z.string()) }),
+    refusals: [404, 503],
+    handle: ({ params }) => scrubPool(context, params.id),
   });
   addRoute(routes, {
     method: "delete",

@@ -30,6 +30,8 @@ export type EventType =
   | "component_registered"
   | "device_failed"
   | "device_unavailable"
+  | "blocks_repaired"
+  | "blocks_damaged"
   | "epoch_ahead"
   | "host_confirmation_needed"
   | "unflushed_writes_lost"

@@ -43,11 +43,11 @@ export interface PgStorageRow {
 /** How far the scrub of a group is. */
 export interface ScrubRow {
   readonly pgId: PgId;
-  /** Number of the newest run that was begun or has ended; the MDM counts them per pool. */
+  /** Runs that have ended. */
   readonly run: number;
-  /** Chunks with keys up to this one were looked at; -1: the run has ended. */
+  /** Chunks with keys up to this one were looked at by the run under way; -1: none is. */
   readonly afterKey: number;
-  /** When the last run ended, wall clock; 0: never. */
+  /** When the last run ended, wall clock; before the first, when the group was first seen here. */
   readonly endedMs: number;
 }
 

@@ -8,6 +8,7 @@
  *
  * @module
  */
+import type { RepairCounts } from "@/shared/api/sds.ts";
 import { BLOCK_BYTES, BLOCKS_PER_CHUNK } from "@/shared/constants.ts";
 import { blockCrc } from "@/shared/checksum.ts";
 import { type ErrorCode, StorageError } from "@/shared/errors.ts";
@@ -15,6 +16,7 @@ import { type MemberStates, planRepair, type RepairStep } from "@/sds/core/repai
 import { chunkKey } from "@/sds/device/chunk.ts";
 import type { Group } from "@/sds/replication/group.ts";
 import { type BlockRange, type GoodBlock, goodBlock, replaceBlock, statesOf } from "@/sds/replication/local_blocks.ts";
+import type { ReplicaDevice } from "@/sds/replication/replica_device.ts";
 import { LockWait } from "@/sds/replication/lock_wait.ts";
 import type { PrimaryRole, Target } from "@/sds/replication/primary_role.ts";
 
@@ -31,6 +33,13 @@ export interface RepairResult {
   readonly repaired: number;
   readonly damaged: number;
   readonly unknown: number;
+}
+
+/** What was found of bad blocks on a device, by whomever. */
+export function repairCountsOf(device: ReplicaDevice): RepairCounts {
+  const { store, differingBlockCount: differingBlocks } = device;
+  const { damagedBlockCount: damagedBlocks } = store.totals();
+  return { repairedBlocks: store.repairedBlockCount, damagedBlocks, differingBlocks };
 }
 
 /** True for the outcome of a read that another copy may mend. */

@@ -18,6 +18,7 @@ import type { SdsContext } from "@/sds/context.ts";
 import type { BlockRead } from "@/sds/device/block_io.ts";
 import { type Chunk, type ChunkId, chunkKey } from "@/sds/device/chunk.ts";
 import type { Device } from "@/sds/device/device.ts";
+import { repairCountsOf } from "@/sds/replication/block_repair.ts";
 import { ChangeAgent } from "@/sds/replication/change_agent.ts";
 import { ChunkLocks } from "@/sds/replication/chunk_locks.ts";
 import { CopyReports } from "@/sds/replication/copy_reports.ts";
@@ -29,6 +30,7 @@ import { JoinSet } from "@/sds/replication/join_set.ts";
 import { LinkIn } from "@/sds/replication/link_in.ts";
 import { LinkOut } from "@/sds/replication/link_out.ts";
 import { RateBudget } from "@/sds/replication/rate_budget.ts";
+import { Scrub } from "@/sds/replication/scrub.ts";
 
 /** A beat that comes this late shows that the process was stalled: sockets are read before grace is judged (3.3). */
 const STALL_MS = 500;
@@ -45,6 +47,8 @@ export interface ReplicaHost {
   configurationsChanged(): void;
   /** True while the MDM answers: a takeover is only asked for then. */
   mdmIsAlive(): boolean;
+  /** What this SDS has served clients since it started. */
+  clientOperations(): number;
 }
 
 /** One device with its groups. */
@@ -67,6 +71,7 @@ export class ReplicaDevice {
   #lastJudgedMs: number;
   readonly joins: JoinSet;
   readonly handOvers: HandOvers;
+  readonly scrub: Scrub;
   readonly copies: CopyReports = new CopyReports(this);
   readonly #grace: Grace;
   #stopped = false;
@@ -82,6 +87,7 @@ export class ReplicaDevice {
     this.#grace = new Grace(this, {
       mdmIsAlive: () => !this.#stopped && store.failed === undefined && host.mdmIsAlive(),
     });
+    this.scrub = new Scrub(this, { settings: context.scrub, clientOperations: () => host.clientOperations() });
     this.rebuildBudget = new RateBudget(context.clock, context.rebuildBytesPerSecond);
     this.#lastJudgedMs = context.clock.monotonicMs();
     for (const pg of store.pgs()) this.groups.set(pg.pgId, new Group(this, pg.pgId));
@@ -273,6 +279,7 @@ export class ReplicaDevice {
   /** What a heartbeat says of this device. */
   heartbeat(options: { allRows: boolean }): SdsHeartbeatCall["devices"][number] {
     const totals = this.store.totals();
+    const repairs = repairCountsOf(this);
     return {
       deviceId: this.deviceId,
       incarnation: this.incarnation,
@@ -282,6 +289,7 @@ export class ReplicaDevice {
       rows: this.copies.rows({ all: options.allRows }),
       ...(this.copies.droppedPgs.length > 0 && { droppedPgs: [...this.copies.droppedPgs] }),
       servingCount: this.servingCount,
+      ...(Object.values(repairs).some((count) => count > 0) && { repairs }),
     };
   }
 
@@ -343,10 +351,11 @@ export class ReplicaDevice {
     this.handOvers.stop();
     this.#judgement?.cancel();
     this.changes.stop();
+    const scrubbed = this.scrub.stop();
     for (const group of this.groups.values()) group.stop();
     for (const link of this.#linksOut.values()) link.stop();
     for (const link of this.#linksIn.values()) link.session?.retire("this SDS stops");
-    await Promise.all([...this.groups.values()].map((group) => group.idle()));
+    await Promise.all([scrubbed, ...[...this.groups.values()].map((group) => group.idle())]);
   }
 
   #failed(failure: StorageError): void {

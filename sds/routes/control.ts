@@ -13,10 +13,11 @@ import {
   revokeCallSchema,
   type RevokedToken,
   revokeTokensCallSchema,
+  scrubCallSchema,
 } from "@/shared/api/sds.ts";
 import { addRoute } from "@/shared/http/api.ts";
 import { requireNode } from "@/shared/http/node_auth.ts";
-import type { ComponentId } from "@/shared/ids.ts";
+import type { ComponentId, PoolId } from "@/shared/ids.ts";
 import { addChunkRoutes, type ChunkFacts } from "@/sds/routes/chunks.ts";
 import { addDeviceRoute, type DeviceCommands } from "@/sds/routes/devices.ts";
 
@@ -31,6 +32,7 @@ export interface ControlCommands {
   /** Resolves when no operation of an older mapping generation runs any more. */
   revoke(call: RevokeCall): Promise<void>;
   revokeTokens(tokens: readonly RevokedToken[]): void;
+  scrub(poolId: PoolId): void;
   readonly chunks: ChunkFacts;
   readonly devices: DeviceCommands;
 }
@@ -94,6 +96,20 @@ export function controlRoutes(commands: ControlCommands): OpenAPIHono {
     handle: ({ body }) => {
       commands.requireTerm(body.mdmTerm);
       commands.revokeTokens(body.tokens);
+      return { status: "ok" as const };
+    },
+  });
+  addRoute(routes, {
+    method: "post",
+    path: "/scrub",
+    tag,
+    summary: "Begins to read, compare and mend all copies of the pool's groups that are led here",
+    body: scrubCallSchema,
+    answer: okShape,
+    refusals: [409],
+    handle: ({ body }) => {
+      commands.requireTerm(body.mdmTerm);
+      commands.scrub(body.poolId);
       return { status: "ok" as const };
     },
   });

@@ -180,8 +180,8 @@ function devicesOf(now: ManagementFacts): z.output<typeof deviceShape>[] {
         used_bytes: totals.usedBytes,
         free_bytes: totals.capacityBytes - totals.usedBytes,
         dirty_bytes: totals.dirtyBytes,
-        status: hasFailed ? "FAILED" as const : "ONLINE" as const,
-        error_count: hasFailed ? 1 : 0,
+        status: hasFailed ? "FAILED" as const : totals.damagedBlockCount > 0 ? "DEGRADED" as const : "ONLINE" as const,
+        error_count: hasFailed ? 1 : totals.damagedBlockCount,
         incarnation: device.incarnation.counter,
         primary_groups: device.servingCount,
       };

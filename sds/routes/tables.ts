@@ -56,6 +56,19 @@ export function sdsTables({ local, tokenUses, peers, facts, ioCounts }: TablePar
           }]
         ),
     ),
+    scrub: computedTable(
+      DATABASE,
+      () =>
+        facts().devices.flatMap(({ device }) =>
+          device.scrub.rows().map(({ pgId, run, afterKey, endedMs }) => ({
+            pg_id: pgId,
+            device_id: device.deviceId,
+            runs: run,
+            under_way: afterKey >= 0,
+            ended_at: new Date(endedMs).toISOString(),
+          }))
+        ),
+    ),
     ack_queue: computedTable(DATABASE, () => tokenUses.untold()),
     io_stats_local: computedTable(DATABASE, () => ioCounts()),
     peer_health: computedTable(DATABASE, () =>

@@ -14,6 +14,7 @@
  * | POST /control/notice | something changed: beat now |
  * | POST /control/peer_dead | the process behind a listed incarnation is gone for certain: secondaries may take over at once |
  * | POST /control/revoke_tokens | refuse single-use tokens from now on |
+ * | POST /control/scrub | read and compare all copies of a pool's groups that are led there, now |
  * | POST /control/chunks | tell the status of chunks |
  * | POST /control/revoke | drop handles of an older mapping generation, answer when started operations have finished |
  *
@@ -161,6 +162,17 @@ export type ConsumedToken = z.output<typeof consumedTokenSchema>;
 export const revokedTokenSchema = z.object({ tokenId: z.string().uuid(), expiresAtMs: z.number() });
 export type RevokedToken = z.output<typeof revokedTokenSchema>;
 
+/** What reads, joins and scrubs found of bad blocks on one device. */
+export const repairCountsSchema = z.object({
+  /** Blocks written anew from another copy, since the process started. */
+  repairedBlocks: count,
+  /** Blocks of which no copy is good, now: they fail until they are written. */
+  damagedBlocks: count,
+  /** Good blocks in which copies differed, since the process started: must not happen (I14). */
+  differingBlocks: count,
+});
+export type RepairCounts = z.output<typeof repairCountsSchema>;
+
 export const sdsHeartbeatCallSchema = z.object({
   /** Grows with each beat of this process. */
   sequence: count,
@@ -181,6 +193,8 @@ export const sdsHeartbeatCallSchema = z.object({
     droppedPgs: z.array(idSchema<PgId>()).optional(),
     /** Groups this device serves as primary now. */
     servingCount: count,
+    /** Left out while all are 0. */
+    repairs: repairCountsSchema.optional(),
   })),
   /** Left out when there are none. */
   brokenDevices: z.array(brokenDeviceSchema).optional(),
@@ -316,6 +330,8 @@ export const revokeCallSchema = z.object({
 });
 export type RevokeCall = z.output<typeof revokeCallSchema>;
 export const revokeTokensCallSchema = z.object({ mdmTerm: count, tokens: z.array(revokedTokenSchema).min(1) });
+
+export const scrubCallSchema = z.object({ mdmTerm: count, poolId: idSchema<PoolId>() });
 
 /** Which vTree and node a session token's volume is; also part of the token. */
 export interface VolumeLeaf {

@@ -213,6 +213,20 @@ const SDS_SETTINGS = {
     max: 100_000,
     unit: "MiB/s",
   }),
+  scrubIntervalHours: integer("POWERFLEX_SCRUB_INTERVAL", {
+    about: "Time after which every stored block is read on all copies again, compared, and mended where one is bad.",
+    fallback: 168,
+    min: 1,
+    max: 8_760,
+    unit: "hours",
+  }),
+  scrubMibPerSecond: integer("POWERFLEX_SCRUB_BANDWIDTH", {
+    about: "Rate at which a device of this SDS scrubs, as primary.",
+    fallback: 10,
+    min: 1,
+    max: 100_000,
+    unit: "MiB/s",
+  }),
   regionsKeptSet: integer("POWERFLEX_REGIONS_KEPT_SET", {
     about:
       "Regions of write intents per placement group, written last, that stay set: a copy that returns compares them all.",

@@ -4,11 +4,12 @@
  *
  * @module
  */
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import { overviewOf } from "@/mdm/operations/overview.ts";
 import { DATA_FILE, SLOT_BYTES } from "@/sds/device/layout.ts";
 import { chunkKey } from "@/sds/device/chunk.ts";
 import type { SdsHost } from "@/tests/sim/sds_host.ts";
-import { filled, type SdsFixture, withSds } from "@/tests/support/sds_fixture.ts";
+import { filled, type SdsFixture, VOLUME_CHUNKS, withSds } from "@/tests/support/sds_fixture.ts";
 
 const BLOCK = 4096;
 
@@ -98,5 +99,53 @@ Deno.test("scenario: a join copies a damaged block as damaged, not as zeros", as
     await sdc.refresh();
     assertEquals((await sdc.read(at(1), BLOCK)).code, "checksum_mismatch");
     assertEquals((await sdc.read(at(3), BLOCK)).data, filled(2, BLOCK));
+  });
+});
+
+Deno.test("scenario: a scrub mends what nobody reads, on every copy, once per interval", async () => {
+  const scrub = { intervalMs: 60_000, bytesPerSecond: 2 * 2 ** 20 };
+  await withSds({ scrub }, async (fixture) => {
+    const { sdc } = fixture;
+    for (let chunkIndex = 0; chunkIndex < VOLUME_CHUNKS; chunkIndex++) {
+      await sdc.write({ chunkIndex, offsetBytes: 0 }, filled(chunkIndex + 1, 16 * BLOCK));
+    }
+    const { primary, secondary } = sdc.sdssOf(0);
+    flip(fixture, { sds: primary, block: 3 });
+    flip(fixture, { sds: secondary, block: 3 + 1 });
+    await fixture.sleep(55_000);
+    assertEquals([counts(fixture, primary).repaired, counts(fixture, secondary).repaired], [0, 0], "not due");
+    await fixture.sleep(40_000);
+    assertEquals([counts(fixture, primary).repaired, counts(fixture, secondary).repaired], [1, 1]);
+    assertEquals([await badHere(fixture, primary), await badHere(fixture, secondary)], [[], []]);
+    const chunks = () => fixture.sdss.reduce((sum, sds) => sum + fixture.deviceOf(sds).scrub.counts.chunks, 0);
+    assertEquals(chunks(), VOLUME_CHUNKS, "each once, by who leads it");
+    for (const sds of fixture.sdss) {
+      for (const row of fixture.deviceOf(sds).scrub.rows()) assertEquals([row.run, row.afterKey], [1, -1]);
+    }
+  });
+});
+
+Deno.test("scenario: a scrub that is asked for begins at once; a block without a good copy is marked, and fails until written", async () => {
+  await withSds({}, async (fixture) => {
+    const { sdc } = fixture;
+    await sdc.write(at(0), filled(1, 4 * BLOCK));
+    const { primary, secondary } = sdc.sdssOf(0);
+    for (const sds of [primary, secondary]) flip(fixture, { sds, block: 2 });
+    await fixture.post("/api/v1/pools/1/scrub", {});
+    const device = fixture.deviceOf(primary);
+    await fixture.until("the block is found", () => device.scrub.counts.damagedBlocks === 1);
+    await fixture.sleep(2_000);
+    const told = (await fixture.events()).filter(({ type }) => type === "blocks_damaged");
+    assertEquals(told.length, 2, "of both devices");
+    assertStringIncludes(told[0]!.message, "has 1 blocks of which no copy is good");
+    assertEquals(counts(fixture, secondary), { repaired: 0, damaged: 1 });
+    assertEquals((await sdc.read(at(2), BLOCK)).code, "checksum_mismatch");
+    assertEquals((await sdc.write(at(2), filled(5, BLOCK))).code, undefined);
+    assertEquals((await sdc.read(at(0), 4 * BLOCK)).code, undefined);
+    assertEquals(counts(fixture, secondary), { repaired: 0, damaged: 0 });
+    const alerts = () => overviewOf(fixture.mdm.context).alerts.map(({ key }) => key.split("/")[0]);
+    assertEquals(alerts(), ["blocks_damaged", "blocks_damaged"]);
+    await fixture.sleep(2_000);
+    assertEquals(alerts(), []);
   });
 });

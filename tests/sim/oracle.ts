@@ -193,7 +193,13 @@ export class Oracle {
   /** What a sector may hold after the loss: whatever was written there and not overwritten by something durable. */
   #candidates(block: BlockHistory, at: { readonly sector: number; readonly tick: number }): number[] {
     const writes = block.operations.filter((one) => one.kind === "write" && one.beginTick < at.tick && covers(one, at));
-    const durable = writes.filter((one) => this.#survives(one, { volumeId: block.volumeId, tick: at.tick }));
+    // What an earlier loss may have taken, also of a write whose answer was on its way then, is not brought back by a flush after
+    // it: that one kept what was left.
+    const losses = this.#losses.filter((loss) => loss.tick <= at.tick && loss.holds(block));
+    const durable = writes.filter((one) =>
+      losses.filter(({ tick }) => tick > one.beginTick)
+        .every(({ tick }) => this.#survives(one, { volumeId: block.volumeId, tick }))
+    );
     const left = writes.filter((one) => durable.every((other) => other.beginTick <= one.endTick));
     const values = left.map((one) => one.values[at.sector - one.firstSector]!);
     return durable.length === 0 ? [0, ...values] : values;

@@ -247,6 +247,22 @@ Deno.test("Oracle finds a flushed write that is gone after a loss", async (t) =>
   });
 });
 
+Deno.test("Oracle does not take what a loss took for durable because of a flush after the loss", () => {
+  const oracle = new Oracle();
+  const older = write(oracle);
+  flush(oracle);
+  const torn = write(oracle);
+  oracle.lost(everywhere);
+  const left = [older, torn, older, older, older, older, older, older];
+  read(oracle, left);
+  flush(oracle, "lost");
+  flush(oracle);
+  write(oracle);
+  oracle.lost(everywhere);
+  read(oracle, left);
+  assertEquals(oracle.problems(), []);
+});
+
 Deno.test("Oracle finds a flush that tells of a loss where there was none", () => {
   const oracle = new Oracle();
   write(oracle);

@@ -4,6 +4,7 @@
  * @module
  */
 import { type Sds, startSds } from "@/sds/app.ts";
+import type { ScrubSettings } from "@/sds/replication/scrub.ts";
 import type { DeviceLimits } from "@/sds/device/limits.ts";
 import type { ReplicaDevice } from "@/sds/replication/replica_device.ts";
 import { BackupFolder } from "@/shared/backup_folder.ts";
@@ -25,6 +26,8 @@ const LIMITS: Partial<DeviceLimits> = { slotReserveCount: 4, spareBytes: 2 ** 17
 /** So many SDSs read off the event loop, as if nothing were in the page cache. */
 const COLD_CHANCE = 0.3;
 const REBUILD_BYTES_PER_SECOND = 100 * 1024 * 1024;
+/** Not within the time of a run, unless a test or story wants it. */
+const SCRUB: ScrubSettings = { intervalMs: 7 * 24 * 3_600_000, bytesPerSecond: 100 * 1024 * 1024 };
 /** Time of an asynchronous disk operation, in ms: this at least, up to this, and now and then up to the last. */
 const DISK_MS = { min: 0.1, max: 3, slowChance: 0.02, slow: 150 } as const;
 
@@ -44,6 +47,7 @@ export interface SdsHostOptions {
   readonly mdmUrl: string;
   readonly joinToken: string;
   readonly regionsKeptSet?: number;
+  readonly scrub?: ScrubSettings;
   readonly guards?: Guards;
   readonly times?: Record<keyof typeof TIMES, number>;
 }
@@ -99,6 +103,7 @@ export class SdsHost {
         bootId: `${this.name}-boot-${this.#bootCount}`,
         hostId: `${this.name}-host`,
         rebuildBytesPerSecond: REBUILD_BYTES_PER_SECOND,
+        scrub: this.#options.scrub ?? SCRUB,
         regionsKeptSet: this.#options.regionsKeptSet ?? REGIONS_KEPT_SET,
         times,
       },

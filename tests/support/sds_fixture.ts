@@ -15,6 +15,7 @@ import {
 } from "@/shared/api/sdc.ts";
 import { openToken, type SessionToken, signToken } from "@/shared/auth.ts";
 import { BufferPool } from "@/shared/buffers.ts";
+import type { ScrubSettings } from "@/sds/replication/scrub.ts";
 import { sleep } from "@/shared/clock.ts";
 import { CHUNK_BYTES, TIMES } from "@/shared/constants.ts";
 import { assert, StorageError } from "@/shared/errors.ts";
@@ -46,6 +47,7 @@ export interface SdsFixtureOptions {
   readonly pgCount?: number;
   /** Time after which the MDM replaces a device that is away, in ms. */
   readonly outAfterMs?: number;
+  readonly scrub?: ScrubSettings;
 }
 
 /** Where a request goes. */
@@ -102,7 +104,9 @@ export class SdsFixture {
       times: { ...TIMES, outAfterMs: options.outAfterMs ?? TIMES.outAfterMs },
     } as const;
     this.mdm = new MdmHost("mdm", { world, random, mdm });
-    this.#newSds = (name) => new SdsHost(name, { world, random, mdmUrl: this.mdm.url, joinToken: JOIN_TOKEN });
+    const scrub = options.scrub && { scrub: options.scrub };
+    this.#newSds = (name) =>
+      new SdsHost(name, { world, random, mdmUrl: this.mdm.url, joinToken: JOIN_TOKEN, ...scrub });
     this.sdss = Array.from({ length: sdsCount }, (_, index) => this.#newSds(`sds-${index + 1}`));
     this.#operator = new SimProcess("operator", { world, random }).start();
     this.#sdcProcess = new SimProcess("sdc-1", { world, random });

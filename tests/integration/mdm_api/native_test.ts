@@ -33,6 +33,7 @@ Deno.test("/api/v1 makes a topology, and shows what the overview shows", async (
   assertEquals((await fixture.ok("DELETE", "/api/v1/domains/2")).name, "empty");
   await assertRefused(t, fixture, [
     { method: "DELETE", path: "/api/v1/domains/1", status: 400, says: /it must be empty/ },
+    { method: "POST", path: "/api/v1/pools/9/scrub", status: 404, says: /no storage pool 9/ },
     { path: "/api/v1/domains", body: { name: "pd" }, status: 409, says: /the name is taken/ },
     { path: "/api/v1/pools", body: { name: "p", domainId: 1 }, status: 422, says: /logicalLimitBytes/ },
     { path: "/api/v1/sdss", body: { name: "x", domainId: 1, capacityBytes: 1 }, status: 409, says: /no running SDS/ },

@@ -9,11 +9,12 @@ import { Chunk, ChunkCache, type ChunkId, chunkKey } from "@/sds/device/chunk.ts
 import type { DevicePg } from "@/sds/device/device_pg.ts";
 import type { DeviceSync } from "@/sds/device/device_sync.ts";
 import type { DeviceHealth } from "@/sds/device/health.ts";
+import type { IntentLog } from "@/sds/device/intent_log.ts";
 import type { SlotFiles } from "@/sds/device/slot_files.ts";
 import type { SlotPool } from "@/sds/device/slot_pool.ts";
 import type { Turns } from "@/sds/device/turns.ts";
 import { CHUNKS_PER_VOLUME_MAX } from "@/shared/constants.ts";
-import { assert } from "@/shared/errors.ts";
+import { assert, StorageError } from "@/shared/errors.ts";
 import type { PgId } from "@/shared/ids.ts";
 
 /** Rows that are read between two breaks at the start: about 20 ms of work. */
@@ -27,6 +28,7 @@ export interface ChunkStoreOptions {
   readonly slots: SlotPool;
   readonly sync: DeviceSync;
   readonly blocks: BlockIo;
+  readonly intents: IntentLog;
 }
 
 /** Chunks of one open device, most of them in the catalogue, the used ones in memory. */
@@ -137,13 +139,33 @@ export class ChunkStore {
     if (!chunk.unverified) return Promise.resolve();
     const running = this.#accepting.get(chunk);
     if (running !== undefined) return running;
-    chunk.pin();
-    const accepted = this.#options.blocks.recompute(chunk).then(() => this.markVerified(chunk)).finally(() => {
-      chunk.unpin();
-      this.#accepting.delete(chunk);
-    });
+    const accepted = this.#accept(chunk).finally(() => this.#accepting.delete(chunk));
     this.#accepting.set(chunk, accepted);
     return accepted;
+  }
+
+  /**
+   * Counts as a write of the region: a sync that is under way has not seen the new checksums, so its round may not clear the intent,
+   * and without one a loss of power could keep the row that says "verified" and lose the checksums.
+   */
+  async #accept(chunk: Chunk): Promise<void> {
+    const { blocks, intents } = this.#options;
+    const { pg, region } = chunk;
+    chunk.pin();
+    pg.beginWrite(region, intents.round);
+    try {
+      await new Promise<void>((resolve, reject) => {
+        intents.set(pg, region, (code) => {
+          if (code === undefined) resolve();
+          else reject(new StorageError(code, `Cannot accept chunk ${chunk.chunkIndex}: its intent is not durable`));
+        });
+      });
+      await blocks.recompute(chunk);
+      this.markVerified(chunk);
+    } finally {
+      pg.endWrite(region, intents.round);
+      chunk.unpin();
+    }
   }
 
   markVerified(chunk: Chunk): void {

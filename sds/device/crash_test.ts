@@ -26,6 +26,7 @@ import {
   groupOf,
   readBlocksOf,
   regionOfChunk,
+  stampedBlocks,
   writeStamp,
 } from "@/tests/support/device_fixture.ts";
 
@@ -285,5 +286,35 @@ Deno.test("scenario: the host loses power anywhere under 100 seeds, and everythi
     } catch (cause) {
       throw new Error(`seed ${seed}, crash after ${afterOperations} operations`, { cause });
     }
+  }
+});
+
+Deno.test("Device.acceptUnverified() beside a sync of the device survives a loss of power", async (t) => {
+  // The sync's round must not count the region as at rest when the chunk's new checksums came too late for it.
+  for (let syncAfterMs = 0; syncAfterMs <= 100; syncAfterMs += 2) {
+    await t.step(`a sync that begins ${syncAfterMs} ms after it`, async () => {
+      const fixture = await DeviceFixture.format({ delayMs: 5, seed: `accept/${syncAfterMs}` });
+      const first = await fixture.open({ intentClearMs: 1 });
+      const place = { chunkIndex: 2, blockIndex: 0 };
+      const pg = await fixture.drive(groupOf(first));
+      await fixture.drive(writeStamp(first, { pg, ...place, stamp: 1 }));
+      await fixture.drive(first.sync());
+      await fixture.drive(writeStamp(first, { pg, ...place, stamp: 2 }));
+      fixture.disk.crash();
+      const device = await fixture.open({ intentClearMs: 1 });
+      const again = await fixture.drive(groupOf(device));
+      const chunk = findChunk(device, { pg: again, chunkIndex: 2 })!;
+      assertEquals(chunk.unverified, true);
+      const accepted = device.acceptUnverified(chunk);
+      await fixture.advance(syncAfterMs);
+      await fixture.drive(Promise.all([device.sync(), accepted]));
+      await fixture.advance(40);
+      fixture.disk.powerLoss(fixture.random);
+      const last = await fixture.open();
+      const left = await fixture.drive(groupOf(last));
+      const found = findChunk(last, { pg: left, chunkIndex: 2 })!;
+      if (found.unverified) await fixture.drive(last.acceptUnverified(found));
+      assertEquals(await fixture.drive(readBlocksOf(last, { pg: left, ...place })), stampedBlocks(1, 2));
+    });
   }
 });

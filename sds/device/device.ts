@@ -100,7 +100,7 @@ export class Device {
       },
     });
     const chunksMax = limits.cachedChunksMax;
-    this.#chunks = new ChunkStore({ chunksMax, catalogue, files, health, slots, sync, blocks });
+    this.#chunks = new ChunkStore({ chunksMax, catalogue, files, health, slots, sync, blocks, intents: parts.intents });
     health.onFailed(() => {
       turns.stop();
       this.#failureMark = markFailed(parts.superblockFile, superblock);

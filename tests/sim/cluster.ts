@@ -18,6 +18,9 @@ import { SdcHost } from "@/tests/sim/sdc_host.ts";
 import { SdsHost } from "@/tests/sim/sds_host.ts";
 import type { SeededRandom } from "@/tests/sim/seeded_random.ts";
 
+/** Some clusters scrub all the time. */
+const SCRUB_CHANCE = 0.25;
+const OFTEN_SCRUBBED = { intervalMs: 3_000, bytesPerSecond: 50 * 1024 * 1024 };
 const JOIN_TOKEN = "join-token-of-the-simulation";
 const SDS_COUNT = 3;
 /** Groups of the pool: few, so that each sees much. */
@@ -86,7 +89,8 @@ export class Cluster {
       },
     });
     const node = { world, random, mdmUrl: this.mdm.url, joinToken: JOIN_TOKEN };
-    this.#newSds = (index) => new SdsHost(`sds-${index + 1}`, { ...node, guards, regionsKeptSet, times });
+    const scrub = random.fork("scrub").chance(SCRUB_CHANCE) && { scrub: OFTEN_SCRUBBED };
+    this.#newSds = (index) => new SdsHost(`sds-${index + 1}`, { ...node, guards, regionsKeptSet, times, ...scrub });
     this.sdss = Array.from({ length: options.sdsCount ?? SDS_COUNT }, (_, index) => this.#newSds(index));
     this.sdcs = Array.from({ length: options.sdcCount }, (_, index) => new SdcHost(`sdc-${index + 1}`, node));
     this.#http = new SimProcess("operator", { world, random }).start().http;

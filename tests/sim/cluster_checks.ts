@@ -57,7 +57,8 @@ export class ServingWatch {
   }
 
   #noteLoss({ pgId, pgIndex, lossGeneration }: PgConfig): void {
-    if (lossGeneration === (this.#lossGenerations.get(pgId) ?? 0)) return;
+    // A primary that was replaced and does not know shows the older one.
+    if (lossGeneration <= (this.#lossGenerations.get(pgId) ?? 0)) return;
     this.#lossGenerations.set(pgId, lossGeneration);
     this.#onLoss(pgIndex);
   }

@@ -221,9 +221,19 @@ function startError(
   return new StorageError(isLost ? "device_failed" : "unavailable", message, { cause });
 }
 
-/** What SQLite says of a file that is no database or a broken one (SQLITE_NOTADB, SQLITE_CORRUPT); Deno passes the text only. */
-const CORRUPT_MESSAGES = ["file is not a database", "database disk image is malformed"];
+/** What SQLite says when it is not the file's content that stops it; Deno passes the text only, no result code. */
+const PASSING_MESSAGES = [
+  "attempt to write a readonly database",
+  "database is locked",
+  "database or disk is full",
+  "disk I/O error",
+  "interrupted",
+  "out of memory",
+  "unable to open database file",
+];
 
+/** True if SQLite could read the catalogue and found no sound database in it. */
 function isCorrupt(cause: unknown): boolean {
-  return cause instanceof Error && CORRUPT_MESSAGES.some((message) => cause.message.includes(message));
+  if (!(cause instanceof Error) || !("code" in cause) || cause.code !== "ERR_SQLITE_ERROR") return false;
+  return !PASSING_MESSAGES.some((message) => cause.message.includes(message));
 }

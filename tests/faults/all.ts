@@ -21,4 +21,5 @@ await import("@/tests/faults/old_database.ts");
 await import("@/tests/faults/fsx.ts");
 await import("@/tests/faults/partitions.ts");
 await import("@/tests/faults/bad_disks.ts");
+await import("@/tests/faults/bit_flips.ts");
 await import("@/tests/faults/idle_and_soak.ts");

@@ -15,7 +15,7 @@ interface GuardCase {
 }
 
 const CASES: readonly GuardCase[] = [
-  { without: ["lease"], scenario: "lone_primary", seed: 6 },
+  { without: ["lease"], scenario: "lone_primary", seed: 120 },
   { without: ["leaseLapse"], seed: 5 },
   { without: ["grace"], seed: 1 },
   { without: ["commitRule"], seed: 3 },
@@ -32,7 +32,7 @@ const CASES: readonly GuardCase[] = [
   { without: ["unverifiedChunks"], scenario: "come_and_go", seed: 4 },
   { without: ["syncBeforeClean"], scenario: "dark_after_stop", seed: 1 },
   { without: ["flushVerifier"], scenario: "dark", seed: 1 },
-  { without: ["flushMembers"], scenario: "dark", seed: 8 },
+  { without: ["flushMembers"], scenario: "dark_without_one", seed: 3 },
   { without: ["continuity"], scenario: "dark", seed: 1 },
   { without: ["epochAhead"], scenario: "rollback", seed: 11 },
 ];

@@ -9,7 +9,8 @@
  * taken effect yet (Lowe, Testing for linearizability, 2017: just-in-time linearization).
  *
  * When the last copy of a block lost power, what was not flushed may be gone (C4): a *loss* leaves each sector one of several
- * contents, which stay open until something shows which.
+ * contents, which stay open until something shows which. What it left had been on a disk without power: that is what the next loss
+ * goes back to at most, so a world remembers it.
  *
  * @module
  */
@@ -33,8 +34,10 @@ export interface BlockOperation {
   readonly firstSector: number;
   /** What was read, or what each sector becomes, from `firstSector` on. */
   readonly values: readonly number[];
-  /** Of a loss: what each sector of the block may hold beside what it held. */
+  /** Of a loss: what each sector of the block may hold beside what it held, of what was written since the loss before. */
   readonly candidates?: readonly (readonly number[])[];
+  /** Of a loss: the sectors that may also be as the loss before left them: nothing written since is durable. */
+  readonly reverts?: readonly boolean[];
   readonly beginTick: number;
   /** Infinity: it may take effect at any later time. */
   endTick: number;
@@ -46,6 +49,8 @@ export interface BlockOperation {
 
 interface World {
   readonly content: readonly SectorContent[];
+  /** What the last loss left. */
+  readonly left: readonly SectorContent[];
   /** Running operations that took effect or never will, by index into the history; sorted. */
   readonly done: readonly number[];
 }
@@ -59,7 +64,8 @@ export interface Unexplained {
 /** Checks the history of one block that began as zeros; undefined if it is linearizable. */
 export function unexplained(history: readonly BlockOperation[]): Unexplained | undefined {
   const running = new Set<number>();
-  let worlds: World[] = [{ content: new Array<number>(SECTORS_PER_BLOCK).fill(0), done: [] }];
+  const zeros = new Array<number>(SECTORS_PER_BLOCK).fill(0);
+  let worlds: World[] = [{ content: zeros, left: zeros, done: [] }];
   for (const { index, isEnd } of ticksInOrder(history)) {
     const operation = history[index]!;
     if (operation.kind === "loss") {
@@ -100,8 +106,8 @@ function explained(worlds: readonly World[], search: Search): World[] {
     assert(seen.size <= WORLDS_MAX, `${WORLDS_MAX} worlds are enough to explain one block`);
     const isDone = world.done.includes(wanted);
     if (isDone || history[wanted]!.optional) {
-      const left: World = { content: world.content, done: world.done.filter((index) => index !== wanted) };
-      kept.set(keyOf(left), left);
+      const ended: World = { ...world, done: world.done.filter((index) => index !== wanted) };
+      kept.set(keyOf(ended), ended);
     }
     if (isDone) continue;
     for (const index of running) {
@@ -122,7 +128,7 @@ function afterEffect(world: World, index: number, search: Search): World[] {
   const closed = [...search.running].filter((other) =>
     operation.closes.includes(search.history[other]!) && !world.done.includes(other)
   );
-  const next: World = { content, done: insertedInto(world.done, [index, ...closed]) };
+  const next: World = { content, left: world.left, done: insertedInto(world.done, [index, ...closed]) };
   return withReads(next, search.running, search.history);
 }
 
@@ -151,7 +157,9 @@ function withReads(world: World, indexes: Iterable<number>, history: readonly Bl
     worlds = worlds.flatMap((one): World[] => {
       if (one.done.includes(index) || !shows(one, history[index]!)) return [one];
       const content = one.content.map((sector, at) => values[at - firstSector] ?? sector);
-      const read = { content, done: insertedInto(one.done, [index]) };
+      // The very list that the loss made: the sector was not written since, and what it holds is what the loss left.
+      const left = one.left.map((sector, at) => sector === one.content[at] ? content[at]! : sector);
+      const read = { content, left, done: insertedInto(one.done, [index]) };
       const decides = values.some((_, at) => typeof one.content[firstSector + at] !== "number");
       return decides ? [one, read] : [read];
     });
@@ -175,16 +183,44 @@ function afterLoss(
   const kept = new Map<string, World>();
   for (const world of worlds) {
     const content = world.content.map((sector, at) => {
-      const open = new Set([sector, operation.candidates?.[at] ?? []].flat());
+      const reverted = operation.reverts?.[at] === true ? [world.left[at]!] : [];
+      const open = new Set([sector, operation.candidates?.[at] ?? [], ...reverted].flat());
       return open.size === 1 ? [...open][0]! : [...open].sort((a, b) => a - b);
     });
     const reads = world.done.filter((index) => history[index]!.kind === "read");
     for (const applied of subsetsOf([...running].filter((index) => history[index]!.kind === "write"))) {
-      const done = insertedInto(reads, applied);
-      for (const next of withReads({ content, done }, running, history)) kept.set(keyOf(next), next);
+      // Reads under way may have seen these writes before the loss took what it took.
+      const seen = readsBeforeLoss(world, { applied, running, history });
+      for (const early of seen.length === 0 ? [[]] : [[], seen]) {
+        const done = insertedInto(reads, [...applied, ...early]);
+        for (const next of withReads({ content, left: content, done }, running, history)) kept.set(keyOf(next), next);
+      }
     }
   }
   return [...kept.values()];
+}
+
+/** Running reads that return what the world held before a loss, or what writes put there that had been applied by then. */
+function readsBeforeLoss(
+  world: World,
+  at: {
+    readonly applied: readonly number[];
+    readonly running: ReadonlySet<number>;
+    readonly history: readonly BlockOperation[];
+  },
+): number[] {
+  const { applied, running, history } = at;
+  const writes = applied.map((index) => history[index]!);
+  const wrote = (sector: number, value: number) =>
+    writes.some(({ firstSector, values }) => values[sector - firstSector] === value);
+  return [...running].filter((index) => {
+    const read = history[index]!;
+    if (!isEager(read) || world.done.includes(index)) return false;
+    return read.values.every((value, offset) => {
+      const sector = read.firstSector + offset;
+      return mayHold(world.content[sector]!, value) || wrote(sector, value);
+    });
+  });
 }
 
 /** All subsets; of many, only the empty one and the whole. */
@@ -198,7 +234,10 @@ function insertedInto(done: readonly number[], indexes: readonly number[]): numb
 }
 
 function keyOf(world: World): string {
-  return `${world.content.map((sector) => String(sector)).join(";")}|${world.done.join(",")}`;
+  const { content, left, done } = world;
+  return [content, left].map((sectors) => sectors.map((sector) => String(sector)).join(";")).concat(done.join()).join(
+    "|",
+  );
 }
 
 function ticksInOrder(history: readonly BlockOperation[]): { readonly index: number; readonly isEnd: boolean }[] {

@@ -177,32 +177,40 @@ export class Oracle {
   }
 
   #lossesOf(block: BlockHistory): BlockOperation[] {
-    return this.#losses.filter(({ holds }) => holds(block)).map(({ tick }) => ({
-      kind: "loss" as const,
-      name: "loss of unflushed writes",
-      firstSector: 0,
-      values: [],
-      candidates: Array.from({ length: SECTORS_PER_BLOCK }, (_, sector) => this.#candidates(block, { sector, tick })),
-      beginTick: tick,
-      endTick: Infinity,
-      optional: true,
-      closes: [],
-    }));
+    return this.#losses.filter(({ holds }) => holds(block)).map(({ tick }) => {
+      const sectors = Array.from(
+        { length: SECTORS_PER_BLOCK },
+        (_, sector) => this.#writesOpenAt(block, { sector, tick }),
+      );
+      return {
+        kind: "loss" as const,
+        name: "loss of unflushed writes",
+        firstSector: 0,
+        values: [],
+        candidates: sectors.map(({ candidates }) => candidates),
+        reverts: sectors.map(({ reverts }) => reverts),
+        beginTick: tick,
+        endTick: Infinity,
+        optional: true,
+        closes: [],
+      };
+    });
   }
 
-  /** What a sector may hold after the loss: whatever was written there and not overwritten by something durable. */
-  #candidates(block: BlockHistory, at: { readonly sector: number; readonly tick: number }): number[] {
-    const writes = block.operations.filter((one) => one.kind === "write" && one.beginTick < at.tick && covers(one, at));
-    // What an earlier loss may have taken, also of a write whose answer was on its way then, is not brought back by a flush after
-    // it: that one kept what was left.
-    const losses = this.#losses.filter((loss) => loss.tick <= at.tick && loss.holds(block));
-    const durable = writes.filter((one) =>
-      losses.filter(({ tick }) => tick > one.beginTick)
-        .every(({ tick }) => this.#survives(one, { volumeId: block.volumeId, tick }))
+  /** Writes of a sector since the loss before that a loss may leave there: those that nothing durable has overwritten. */
+  #writesOpenAt(
+    block: BlockHistory,
+    at: { readonly sector: number; readonly tick: number },
+  ): { readonly candidates: number[]; readonly reverts: boolean } {
+    const earlier = this.#losses.filter((loss) => loss.tick < at.tick && loss.holds(block)).at(-1)?.tick ?? -Infinity;
+    const writes = block.operations.filter((one) =>
+      one.kind === "write" && one.beginTick < at.tick && one.endTick > earlier && covers(one, at)
     );
+    const durable = writes.filter((one) => this.#survives(one, { volumeId: block.volumeId, tick: at.tick }));
     const left = writes.filter((one) => durable.every((other) => other.beginTick <= one.endTick));
-    const values = left.map((one) => one.values[at.sector - one.firstSector]!);
-    return durable.length === 0 ? [0, ...values] : values;
+    // A write that was under way at the loss before may have been applied in part: it overwrites nothing for certain.
+    const reverts = durable.every((one) => one.beginTick < earlier);
+    return { candidates: left.map((one) => one.values[at.sector - one.firstSector]!), reverts };
   }
 
   /** True if the write is durable whatever loses power at `tick`: a flush after it said so, and none said otherwise before. */

@@ -280,3 +280,18 @@ Deno.test("Oracle lets a write that was under way at a loss be applied in part",
   read(oracle, [number, older, older, number, older, older, older, older]);
   assertEquals(oracle.problems(), []);
 });
+
+Deno.test("Oracle lets a read that was under way at a loss have seen what the loss took then", () => {
+  const oracle = new Oracle();
+  const older = write(oracle);
+  const under = oracle.begin(request("write"));
+  const reading = oracle.begin(request("read"));
+  oracle.lost(everywhere);
+  const { number } = under.request;
+  oracle.succeeded(reading, bytesOf([number]));
+  oracle.succeeded(under, undefined);
+  read(oracle, [number, older, older, number, older, older, older, older]);
+  assertEquals(oracle.problems(), []);
+  read(oracle, [number]);
+  assertStringIncludes(oracle.problems().join(), "is not explained");
+});

@@ -242,6 +242,12 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
       s.power(s.sdss, { atMs: s.seconds(start, start + 3), lastsMs: s.seconds(0.5, 2) });
     }
   }),
+  /** Everybody loses power, and one comes back so late that the others go on from what they had. */
+  dark_without_one: story((s) => {
+    const darkMs = s.seconds(3, 6);
+    s.power([s.b, s.c], { atMs: darkMs, lastsMs: s.seconds(1) });
+    s.power([s.a], { atMs: darkMs, lastsMs: s.seconds(80) });
+  }, { weights: { flush: 20, write: 60, read: 20 } }),
   /** Everybody stops cleanly, then loses power. */
   dark_after_stop: story((s) => {
     for (let start = 1; start < 22; start += 11) {

@@ -109,7 +109,8 @@ export function startSds(parts: SdsParts): Sds {
     host: {
       changePgs: (call) => agentOf().changePgs(call),
       configurationsChanged: () => agentOf().wake(),
-      mdmIsAlive: () => agentOf().mdmIsAlive,
+      // Who stops takes nothing over: when all stop together, a group would be left with one member of two equal copies.
+      mdmIsAlive: () => agentOf().mdmIsAlive && !agentOf().stopping,
       clientOperations: () => totals.servedOperations,
     },
   });

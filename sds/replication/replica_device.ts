@@ -45,7 +45,7 @@ export interface ReplicaHost {
   changePgs(call: PgChangeCall): Promise<PgChangeAnswer>;
   /** Configurations have changed at the MDM, or a peer knows newer ones: beat now. */
   configurationsChanged(): void;
-  /** True while the MDM answers: a takeover is only asked for then. */
+  /** True while the MDM answers and this SDS does not stop: a takeover is only asked for then. */
   mdmIsAlive(): boolean;
   /** What this SDS has served clients since it started. */
   clientOperations(): number;

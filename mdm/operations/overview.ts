@@ -4,6 +4,7 @@
  * @module
  */
 import type { MdmContext } from "@/mdm/context.ts";
+import type { DeviceLife } from "@/mdm/live.ts";
 import { clusterHealthOf } from "@/mdm/core/health.ts";
 import { capacityOf } from "@/mdm/operations/devices.ts";
 import { type IoTotals, ioTotals } from "@/mdm/operations/io_totals.ts";
@@ -20,7 +21,7 @@ import { volumeStateOf, volumeUsedBytes } from "@/mdm/operations/volume_views.ts
 import { type ComponentRow, listComponents } from "@/mdm/store/components.ts";
 import { type DeviceRow, listDevices } from "@/mdm/store/devices.ts";
 import { listDomains } from "@/mdm/store/domains.ts";
-import { eventsOfTypeSince, newestEvents } from "@/mdm/store/events.ts";
+import { eventsOfTypeSince, type EventType, newestEvents } from "@/mdm/store/events.ts";
 import { listFaultSets } from "@/mdm/store/fault_sets.ts";
 import { listMappings, type MappingRow } from "@/mdm/store/mappings.ts";
 import { listPools, type PoolRow } from "@/mdm/store/pools.ts";
@@ -222,18 +223,15 @@ function alertsOf(context: MdmContext): OverviewAlert[] {
   const refused = [...context.live.refusedPgs.keys()].length === 0
     ? []
     : eventsOfTypeSince(context.db, { type: "epoch_ahead", sinceMs: context.time.nowMs() - LOSS_SHOWN_MS });
-  const moved = eventsOfTypeSince(context.db, { type: "host_confirmation_needed", sinceMs })
-    .filter((event) => {
-      const deviceId = Number(event.subject.replace("device-", ""));
-      return listDevices(context.db).some((device) =>
-        device.deviceId === deviceId && context.live.device(device.deviceId).refusedHostId !== undefined
-      );
-    });
-  const damaged = eventsOfTypeSince(context.db, { type: "blocks_damaged", sinceMs: 0 }).filter(({ subject }) =>
-    listDevices(context.db).some(({ deviceId }) =>
-      subject === `device-${deviceId}` && context.live.device(deviceId).repairs.damagedBlocks > 0
-    )
-  );
+  const devices = listDevices(context.db).map(({ deviceId }) => ({ deviceId, life: context.live.device(deviceId) }));
+  /** The newest event of each device of which it still holds. */
+  const ofDevices = (type: EventType, since: { sinceMs: number; holds: (life: DeviceLife) => boolean }) => {
+    const subjects = devices.filter(({ life }) => since.holds(life)).map(({ deviceId }) => `device-${deviceId}`);
+    if (subjects.length === 0) return [];
+    return eventsOfTypeSince(context.db, { type, ...since }).filter(({ subject }) => subjects.includes(subject));
+  };
+  const moved = ofDevices("host_confirmation_needed", { sinceMs, holds: (life) => life.refusedHostId !== undefined });
+  const damaged = ofDevices("blocks_damaged", { sinceMs: 0, holds: (life) => life.repairs.damagedBlocks > 0 });
   return [...losses, ...refused, ...moved, ...damaged].map((event) => ({
     key: `${event.type}/${event.subject}`,
     severity: event.severity,

@@ -17,6 +17,8 @@ export function noteRepairs(
   const life = context.live.device(row.deviceId);
   const before = life.repairs;
   life.repairs = repairs;
+  // Nearly every beat: nothing to tell, nothing to look up.
+  if ((Object.keys(repairs) as (keyof RepairCounts)[]).every((count) => repairs[count] <= before[count])) return;
   const name = `Device ${row.name} of ${sdsById(context.db, row.sdsId)?.name ?? `SDS ${row.sdsId}`}`;
   const subject = `device-${row.deviceId}`;
   const repaired = repairs.repairedBlocks - before.repairedBlocks;

@@ -36,9 +36,9 @@ export interface RepairResult {
 }
 
 /** What was found of bad blocks on a device, by whomever. */
-export function repairCountsOf(device: ReplicaDevice): RepairCounts {
+export function repairCountsOf(device: ReplicaDevice, totals = device.store.totals()): RepairCounts {
   const { store, differingBlockCount: differingBlocks } = device;
-  const { damagedBlockCount: damagedBlocks } = store.totals();
+  const { damagedBlockCount: damagedBlocks } = totals;
   return { repairedBlocks: store.repairedBlockCount, damagedBlocks, differingBlocks };
 }
 

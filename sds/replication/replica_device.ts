@@ -279,7 +279,7 @@ export class ReplicaDevice {
   /** What a heartbeat says of this device. */
   heartbeat(options: { allRows: boolean }): SdsHeartbeatCall["devices"][number] {
     const totals = this.store.totals();
-    const repairs = repairCountsOf(this);
+    const repairs = repairCountsOf(this, totals);
     return {
       deviceId: this.deviceId,
       incarnation: this.incarnation,

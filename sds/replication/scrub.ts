@@ -26,6 +26,8 @@ export const SCRUB_LOOK_MS = 10_000;
 const CHUNKS_PER_ROW = 16;
 /** Client operations per second at this SDS from which on the scrub waits. */
 const BUSY_OPERATIONS_PER_SECOND = 500;
+/** Time over which client operations are counted, in ms. */
+const QUIET_LOOK_MS = 50;
 /** A chunk waits for quieter times this often, a second each, before it is looked at all the same. */
 const BUSY_SECONDS_MAX = 2;
 
@@ -39,8 +41,6 @@ export interface ScrubSettings {
 /** What the scrubs of a device found since its process started. */
 export interface ScrubCounts {
   readonly chunks: number;
-  /** Bad blocks of a copy that were written anew from another. */
-  readonly repairedBlocks: number;
   /** Blocks that no copy has, each time they were seen. */
   readonly damagedBlocks: number;
 }
@@ -56,7 +56,7 @@ export class Scrub {
   readonly #rows = new Map<PgId, ScrubRow>();
   /** Groups that were asked for, until they were looked at. */
   readonly #asked = new Set<PgId>();
-  #counts = { chunks: 0, repairedBlocks: 0, damagedBlocks: 0 };
+  #counts: ScrubCounts = { chunks: 0, damagedBlocks: 0 };
   #running: Promise<void> | undefined;
   #again = false;
 
@@ -154,7 +154,8 @@ export class Scrub {
         if (this.#stopped.signal.aborted || !mayScrub(group)) return;
         const found = await repairBlocks(group, wholeChunk(id), { locked: false, compare: true });
         if (found.unknown > 0) return;
-        this.#count(found);
+        const { chunks, damagedBlocks } = this.#counts;
+        this.#counts = { chunks: chunks + 1, damagedBlocks: damagedBlocks + found.damaged };
         afterKey = chunkKey(id.nodeId, id.chunkIndex);
       }
       if (ids.length < CHUNKS_PER_ROW) {
@@ -164,15 +165,6 @@ export class Scrub {
       }
       this.#put({ ...row, afterKey });
     }
-  }
-
-  #count(found: { readonly repaired: number; readonly damaged: number }): void {
-    const { chunks, repairedBlocks, damagedBlocks } = this.#counts;
-    this.#counts = {
-      chunks: chunks + 1,
-      repairedBlocks: repairedBlocks + found.repaired,
-      damagedBlocks: damagedBlocks + found.damaged,
-    };
   }
 
   async #waitForQuiet(): Promise<void> {
@@ -186,9 +178,6 @@ export class Scrub {
     }
   }
 }
-
-/** Time over which client operations are counted, in ms. */
-const QUIET_LOOK_MS = 50;
 
 function mayScrub(group: Group): boolean {
   const role = group.primary;
